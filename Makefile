@@ -1,0 +1,70 @@
+# The front door: each target is a command or two; what is built is said in CMakeLists.txt.
+
+PREFIX ?= /usr/local
+SECONDS ?= 60
+JOBS ?= $(shell nproc)
+
+PAGES = $(wildcard docs/man/*.[1578])
+
+.PHONY: help deps build run test fuzz bench install uninstall check-format tidy format clean
+
+help:
+	@echo 'make build         the relay, as build/release/rvpn'
+	@echo 'make run           a relay on port 8000 and a device beside it, to look at'
+	@echo 'make test          everything: checks, unit and end-to-end tests, asan, tsan'
+	@echo 'make fuzz          each fuzz target for SECONDS=60'
+	@echo 'make bench         figures beside HAProxy'
+	@echo 'make install       into DESTDIR, under PREFIX=/usr/local'
+	@echo 'make deps          installs the packages that building needs (Debian)'
+	@echo 'make check-format  layout;  make format sets it right'
+	@echo 'make tidy          clang-tidy'
+	@echo 'make clean'
+
+deps:
+	@tools/deps.sh
+
+build:
+	@cmake --preset release $(if $(VERBOSE),,-Wno-dev --log-level=WARNING)
+	@cmake --build build/release -j $(JOBS)
+
+run:
+	@tools/deps.sh --run
+	@$(MAKE) --no-print-directory build
+	@examples/run.sh
+
+test:
+	@tools/deps.sh --test
+	@python3 tools/test.py
+
+fuzz:
+	@tools/deps.sh --test
+	@tools/fuzz.sh $(SECONDS)
+
+bench:
+	@tools/deps.sh --bench
+	@$(MAKE) --no-print-directory build
+	@bench/run.sh
+
+install:
+	@test -x build/release/rvpn || { echo 'nothing is built yet: make build'; exit 1; }
+	install -D -m 755 build/release/rvpn $(DESTDIR)$(PREFIX)/bin/rvpn
+	@$(foreach page,$(PAGES),install -D -m 644 $(page) \
+	    $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)) &&) true
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/rvpn
+	@$(foreach page,$(PAGES),rm -f \
+	    $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)) &&) true
+
+check-format:
+	@tools/format.sh --check
+
+format:
+	@tools/format.sh
+
+tidy:
+	@cmake --preset asan --log-level=WARNING
+	@tools/tidy.sh build/asan $(JOBS)
+
+clean:
+	rm -rf build

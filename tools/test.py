@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""test.py - builds and runs every test there is, in the order that fails soonest.
+
+Each step leaves what it counted in build/results/ (JUnit from ctest, TAP from node, and one line
+of its own in steps.txt), where tally.py adds it up.  A step that fails does not stop the others.
+
+usage: test.py [STEP...]      (default: all of them; `test.py --list` names them)
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+import tally
+
+TREE = pathlib.Path(__file__).resolve().parent.parent
+RESULTS = TREE / "build" / "results"
+E2E = TREE / "tests" / "e2e"
+CORES = len(os.sched_getaffinity(0))
+
+# A sanitizer writes its report to a file, so that none is lost in a child's output; a step that
+# leaves one has failed, whatever its tests said.
+REPORTS = RESULTS / "sanitizer"
+SANITIZERS = {
+    "ASAN_OPTIONS": f"detect_leaks=1:detect_stack_use_after_return=1:log_path={REPORTS}/asan",
+    "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={REPORTS}/ubsan",
+    "TSAN_OPTIONS": f"halt_on_error=0:second_deadlock_stack=1:log_path={REPORTS}/tsan",
+    "LSAN_OPTIONS": "report_objects=1",
+}
+
+
+def run(command, **how):
+    """Returns whether `command` succeeded."""
+    env = {**os.environ, **SANITIZERS, **how.pop("env", {})}
+    return subprocess.run(command, cwd=how.pop("cwd", TREE), env=env, check=False,
+                          stdin=subprocess.DEVNULL, **how).returncode == 0
+
+
+def build(preset):
+    return (run(["cmake", "--preset", preset, "--log-level=WARNING"]) and
+            run(["cmake", "--build", f"build/{preset}", "-j", str(CORES)]))
+
+
+def still_addresses():
+    """A prefix under which addresses are not random: the thread sanitizer of clang 14 cannot
+    live with as much randomness as newer kernels use."""
+    command = ["setarch", os.uname().machine, "-R"]
+    if shutil.which("setarch") and run(command + ["true"], stderr=subprocess.DEVNULL):
+        return command
+    return []
+
+
+def ctest(preset, *only, prefix=()):
+    return run([*prefix, "ctest", "--test-dir", f"build/{preset}", "-j", str(CORES),
+                "--output-on-failure", "--no-tests=error",
+                "--output-junit", str(RESULTS / f"ctest-{preset}.xml"), *only])
+
+
+def npm_install(folder):
+    """The packages the lock file names, unless they are there already."""
+    lock = folder / "package-lock.json"
+    done = folder / "node_modules" / ".package-lock.json"
+    if done.is_file() and done.stat().st_mtime >= lock.stat().st_mtime:
+        return True
+    return run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder)
+
+
+def end_to_end(preset, files, prefix=(), env=None):
+    report = RESULTS / f"node-{preset}.tap"
+    return run([*prefix, "node", "--test", "--test-reporter=spec",
+                "--test-reporter-destination=stdout", "--test-reporter=tap",
+                f"--test-reporter-destination={report}", *map(str, files)], cwd=E2E,
+               env={"RVPN_BIN": str(TREE / "build" / preset / "rvpn"), **(env or {})})
+
+
+def e2e_files():
+    return sorted(p.name for p in E2E.glob("*.test.mjs"))
+
+
+# Each step: what it is called, what must have succeeded before, what it does.  `check` steps in
+# ctest run once, in the debug preset.
+STEPS = [
+    ("build-debug", (), lambda: build("debug")),
+    ("ctest-debug", ("build-debug",), lambda: ctest("debug")),
+    ("build-asan", (), lambda: build("asan")),
+    ("ctest-asan", ("build-asan",), lambda: ctest("asan", "-LE", "check")),
+    ("npm", (), lambda: npm_install(E2E)),
+    ("e2e-asan", ("build-asan", "npm"), lambda: end_to_end("asan", e2e_files())),
+    ("build-tsan", (), lambda: build("tsan")),
+    ("ctest-tsan", ("build-tsan",),
+     lambda: ctest("tsan", "-LE", "check", prefix=still_addresses())),
+    ("e2e-tsan", ("build-tsan", "npm"),
+     lambda: end_to_end("tsan", e2e_files(), still_addresses(), {"RVPN_E2E": "small"})),
+    ("tidy", ("build-asan",), lambda: run(["tools/tidy.sh", "build/asan", str(CORES)])),
+]
+
+
+def print_reports():
+    """Prints and removes what the sanitizers have written; returns whether there was any."""
+    reports = sorted(REPORTS.glob("*"))
+    for report in reports:
+        print(report.read_text(encoding="utf-8", errors="replace"))
+        report.rename(RESULTS / report.name)
+    return bool(reports)
+
+
+def run_step(name, needs, act, ended):
+    for other in needs:
+        if ended.get(other, "ok") != "ok":
+            return "not run"
+    try:
+        ok = act()
+    except OSError as error:
+        print(error)
+        ok = False
+    return "failed" if print_reports() or not ok else "ok"
+
+
+def main(names):
+    known = [name for name, _, _ in STEPS]
+    if names == ["--list"]:
+        print("\n".join(known))
+        return 0
+    if set(names) - set(known):
+        print(f"test.py: no such step: {' '.join(sorted(set(names) - set(known)))}")
+        return 2
+    shutil.rmtree(RESULTS, ignore_errors=True)
+    REPORTS.mkdir(parents=True)
+    ended = {}
+    took = {}
+    for name, needs, act in STEPS:
+        if names and name not in names:
+            continue
+        print(f"\n== {name}", flush=True)
+        start = time.monotonic()
+        ended[name] = run_step(name, needs, act, ended)
+        took[name] = time.monotonic() - start
+        with open(RESULTS / "steps.txt", "a", encoding="utf-8") as steps:
+            steps.write(f"{name}\t{ended[name]}\n")
+    print()
+    for name, how in ended.items():
+        print(f"{name:14} {how:8} {took[name]:6.0f} s")
+    print("in all:", tally.line(tally.counted(RESULTS)))
+    return 0 if all(how == "ok" for how in ended.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(line_buffering=True)
+    sys.exit(main(sys.argv[1:]))
