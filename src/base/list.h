@@ -35,9 +35,12 @@ void list_move_all(struct list *from, struct list *to);
 /* The struct of type `type` whose member `member` is *link. */
 #define LIST_OWNER(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
-/* Walks the list; the current link may be removed and freed inside the loop, no other one. */
+/* Walks the list; the current link may be removed and freed inside the loop, no other one.
+ * `link` names a variable, so it cannot stand in parentheses. */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define LIST_EACH(head, link)                                                                      \
     for (struct list *link = (head)->next, *link##_next = link->next; link != (head);              \
          link = link##_next, link##_next = link->next)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #endif
