@@ -17,8 +17,7 @@
 
 #include "base/log.h"
 #include "base/slice.h"
-
-#include <sys/socket.h>
+#include "net/address.h"
 
 #define CONFIG_FILE_MAX (1024U * 1024U) /* bytes of a configuration file */
 #define CONFIG_LIST_MAX 256U            /* entries of any list */
@@ -26,9 +25,8 @@
 enum config_http { CONFIG_HTTP_FORWARD, CONFIG_HTTP_REDIRECT };
 
 struct config_address {
-    const char *text;                /* as it was written */
-    struct sockaddr_storage address; /* with the port in it */
-    socklen_t len;
+    const char *text;       /* as it was written */
+    struct address address; /* with the port in it */
     bool any; /* no address was named: [::] for both families, 0.0.0.0 where IPv6 is absent */
 };
 
@@ -51,14 +49,14 @@ struct config_ports {
     size_t count;
 };
 
-/* A key that may sign tokens.  Exactly one of secret, secret_file, pem and jwks is not NULL. */
+/* A key that may sign tokens; its algorithms follow from what it is.  Exactly one of secret,
+ * secret_file, pem and jwks is not NULL. */
 struct config_signer {
     const char *kid; /* NULL with jwks, whose keys bring their own, and for tokens without kid */
     const char *secret;
     const char *secret_file;
     const char *pem;
     const char *jwks;
-    const char *alg; /* NULL: what the kind of key allows */
 };
 
 struct config_signers {
@@ -82,10 +80,10 @@ struct config {
 
     /* Where it answers, and as whom. */
     struct config_addresses listen; /* at least one */
-    struct config_texts names;      /* lower case, no final dot; IP literals are always own */
-    const char *state;              /* the state folder */
-    const char *secret_file;        /* NULL: the state folder's */
-    uint32_t workers;               /* 0: one per core */
+    struct config_texts names; /* as hostname_parse() writes them; IP literals are always own */
+    const char *state;         /* the state folder */
+    const char *secret_file;   /* NULL: the state folder's */
+    uint32_t workers;          /* 0: one per core */
     enum log_format log_format;
     enum log_level log_level;
     enum config_http http; /* clear HTTP for a device's name */
