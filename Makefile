@@ -24,7 +24,8 @@ deps:
 	@tools/deps.sh
 
 build:
-	@cmake --preset release $(if $(VERBOSE),,-Wno-dev --log-level=WARNING)
+	@command -v cmake >/dev/null || { echo 'cmake is missing; install it with: make deps'; exit 1; }
+	@cmake --preset release --log-level=WARNING
 	@cmake --build build/release -j $(JOBS)
 
 run:

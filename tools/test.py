@@ -25,10 +25,9 @@ CORES = len(os.sched_getaffinity(0))
 # leaves one has failed, whatever its tests said.
 REPORTS = RESULTS / "sanitizer"
 SANITIZERS = {
-    "ASAN_OPTIONS": f"detect_leaks=1:detect_stack_use_after_return=1:log_path={REPORTS}/asan",
-    "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={REPORTS}/ubsan",
-    "TSAN_OPTIONS": f"halt_on_error=0:second_deadlock_stack=1:log_path={REPORTS}/tsan",
-    "LSAN_OPTIONS": "report_objects=1",
+    "ASAN_OPTIONS": f"detect_stack_use_after_return=1:log_path={REPORTS}/report",
+    "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={REPORTS}/report",
+    "TSAN_OPTIONS": f"second_deadlock_stack=1:log_path={REPORTS}/report",
 }
 
 
