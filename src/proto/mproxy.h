@@ -112,8 +112,7 @@ struct mproxy_template {
     uint8_t prefix_len;  /* "family,address,port," */
     uint8_t service_len; /* "https" */
     uint8_t tail_len;    /* ",443,name" */
-    uint8_t
-        text[243]; /* the three, one after the other; 255 less ten digits, a comma, 1 to spare */
+    uint8_t text[253];   /* the three, joined; a digit and a comma must go between */
 };
 
 /* Copies the route.  Returns 0; -EINVAL if service or name are not plain printable ASCII without

@@ -34,11 +34,12 @@ enum ws_verdict {
 enum ws_verdict ws_handshake_judge(const struct ws_request *request);
 
 /* The Sec-WebSocket-Accept for `key`, NUL-terminated; also what a device expects.
- * Returns 0, or -ENOTSUP if the crypto library has no SHA-1. */
+ * Returns 0; -EINVAL if `key` is not the base64 of 16 bytes; -ENOTSUP if the crypto library has
+ * no SHA-1. */
 int ws_handshake_accept(struct slice key, char out[WS_ACCEPT_SIZE]);
 
 /* Writes the 101 response for `key`, without NUL, to out[0..WS_HANDSHAKE_SIZE).
- * Returns its length, or -ENOTSUP as ws_handshake_accept(). */
+ * Returns its length, or -Exxx as ws_handshake_accept(). */
 ssize_t ws_handshake_write(struct slice key, uint8_t *out);
 
 /* Whether `key` is "13-" and 13 digits, as only ws 1.x made them: clients up to 0.9.6. */
