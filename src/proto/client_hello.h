@@ -2,8 +2,8 @@
  *
  * The message may span TLS records, cut anywhere, a name included.  Nothing is decided before all
  * of it is there: a name is never taken from half a message.  What a careful TLS stack refuses is
- * refused: lengths that do not add up, an extension twice, two names, a name that is not a
- * host's.  Bytes after the message are not looked at.
+ * refused: lengths that do not add up, server_name or ALPN twice, two names, a name that is not
+ * a host's.  Bytes after the message are not looked at.
  *
  * Threads: reentrant.
  */
@@ -13,9 +13,10 @@
 #include "base/slice.h"
 #include "proto/hostname.h"
 
-#define CLIENT_HELLO_MAX 65536U    /* most bytes of the message itself, without record headers */
-#define CLIENT_HELLO_ALPN_MAX 256U /* of the protocol list; entries that do not fit are left out   \
-                                    */
+#define CLIENT_HELLO_MAX 65536U /* most bytes of the message itself, without record headers */
+#define CLIENT_HELLO_ALPN_MAX                                                                      \
+    256U /* of the protocol list; entries that do not fit are left out                             \
+          */
 
 /* How far a look at the bytes has got. */
 enum client_hello {

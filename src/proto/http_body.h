@@ -20,16 +20,18 @@ enum http_body_state {
     HTTP_BODY_DONE,
     HTTP_BODY_LENGTH,      /* `left` bytes of a body whose length was given */
     HTTP_BODY_SIZE,        /* in a chunk's size */
-    HTTP_BODY_EXT_NAME,    /* after `;` */
-    HTTP_BODY_EXT_VALUE,   /* after `=` */
+    HTTP_BODY_EXT_START,   /* after `;` */
+    HTTP_BODY_EXT_NAME,    /* one byte of it has come */
+    HTTP_BODY_EXT_EQUALS,  /* after `=` */
+    HTTP_BODY_EXT_VALUE,   /* one byte of it has come */
     HTTP_BODY_EXT_QUOTED,  /* inside "" */
-    HTTP_BODY_EXT_ESCAPED, /* after a `\` inside "" */
-    HTTP_BODY_EXT_END,     /* after the closing quote */
-    HTTP_BODY_SIZE_LF,     /* LF of the size line is due */
+    HTTP_BODY_EXT_ESCAPED, /* after a backslash inside "" */
+    HTTP_BODY_EXT_CLOSED,  /* after the closing quote */
+    HTTP_BODY_SIZE_LF,     /* the size line's LF is due */
     HTTP_BODY_DATA,        /* `left` bytes of a chunk */
     HTTP_BODY_DATA_CR,
     HTTP_BODY_DATA_LF,
-    HTTP_BODY_TRAILER, /* at the start of a trailer line */
+    HTTP_BODY_TRAILER, /* at the start of a trailer line, or of the last */
     HTTP_BODY_TRAILER_NAME,
     HTTP_BODY_TRAILER_VALUE,
     HTTP_BODY_TRAILER_LF,
@@ -40,7 +42,7 @@ enum http_body_state {
 
 struct http_body {
     enum http_body_state state;
-    unsigned count; /* digits of the size, or bytes of the extensions, or of the trailers */
+    unsigned count; /* of the size's digits, the chunk's extensions' bytes, or the trailers' */
     uint64_t left;
 };
 

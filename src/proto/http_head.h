@@ -5,7 +5,8 @@
  * differs from the target's, any second Content-Length or Transfer-Encoding or both together, bare
  * CR or LF, control bytes, folded lines, space before a colon.  One empty line before the request
  * line is let pass (RFC 9112 2.2).  The bytes are not changed: who forwards them forwards what
- * was checked.
+ * was checked.  Methods are those of the IANA registry and a few in use without it: others are
+ * more often another protocol (RTSP, SSDP) than HTTP.
  *
  * Threads: reentrant.
  * Memory:  all slices are lent: they point into in[], and live as long as it.
@@ -72,10 +73,9 @@ const struct http_field *http_head_field(const struct http_head *head, const cha
  * nor does what follows a `;`. */
 bool http_head_has_token(const struct http_head *head, const char *name, const char *token);
 
-/* Looks for a method and the space after it.  Methods are those of the IANA registry and a few
- * that are in use without it; the list is what tells HTTP from other protocols.
- * Returns >0 the bytes of both; 0 need more; -ENOSYS. */
-ssize_t http_method_parse(const uint8_t *in, size_t len);
+/* Whether `c` may be in a token, RFC 9110 5.6.2; in a field's value, 5.5. */
+bool http_is_token_byte(uint8_t c);
+bool http_is_text_byte(uint8_t c);
 
 /* Recognises a response's status line, "HTTP/1.x NNN ...".
  * Returns >0 the bytes of the line with its CRLF, and the code in *status; 0 need more;

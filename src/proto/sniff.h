@@ -1,5 +1,8 @@
 /* sniff.h - what a visitor speaks, and which host it wants, from its first bytes.
  *
+ * A handshake record's head means TLS; a word of letters and a space (a method, known or not)
+ * means HTTP, so that who speaks it gets an answer in it.
+ *
  * Threads: reentrant.
  */
 #ifndef RVPN_PROTO_SNIFF_H
