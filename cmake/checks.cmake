@@ -3,6 +3,7 @@
 find_program(PYTHON3 python3)
 find_program(CLANG_FORMAT clang-format)
 find_program(MANDOC mandoc)
+find_program(SHELLCHECK shellcheck)
 
 function(check name)
     add_test(NAME check.${name} COMMAND ${ARGN} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
@@ -23,4 +24,9 @@ endif()
 file(GLOB pages docs/man/*.[1578])
 if(MANDOC AND pages)
     check(man ${MANDOC} -T lint -W warning ${pages})
+endif()
+
+file(GLOB scripts tools/*.sh bench/*.sh examples/*.sh .ci/run)
+if(SHELLCHECK)
+    check(shell ${SHELLCHECK} ${scripts})
 endif()

@@ -32,7 +32,7 @@ endfunction()
 # unit_test(FLOOR MODULE [LIBS libraries])
 # tests/unit/FLOOR/test_MODULE.c, linked with its own floor and those below, never one above.
 function(unit_test floor module)
-    if(NOT RVPN_TESTS)
+    if(NOT RVPN_TESTS OR RVPN_FUZZ)
         return()
     endif()
     cmake_parse_arguments(U "" "" "LIBS" ${ARGN})
