@@ -34,7 +34,7 @@ struct grant *grant_new(const char *subject, const char *token_id, const char *l
 void grant_free(struct grant *g);
 
 /* Adds a name or a port; one that is there already is not added twice.
- * -EINVAL: `host` is empty or holds a NUL, or `port` is 0. */
+ * -EINVAL: `host` is empty, starts with a colon or holds a NUL, or `port` is 0. */
 int grant_add_host(struct grant *g, struct slice host);
 int grant_add_port(struct grant *g, uint16_t port);
 

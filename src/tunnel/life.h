@@ -39,7 +39,7 @@ enum life_due {
     LIFE_SEND_END = 1,      /* to the device, behind what is queued for it */
     LIFE_SEND_ERROR = 2,    /* to the device: the visitor broke off; drop what is queued for it */
     LIFE_SHUT_VISITOR = 4,  /* FIN; the queue is empty */
-    LIFE_RESET_VISITOR = 8, /* RST; the queue is empty */
+    LIFE_RESET_VISITOR = 8, /* RST; the queue is empty (what the kernel still has is lost) */
     LIFE_START_QUIET = 16,  /* run the quiet timer; bytes from the device start it anew */
     LIFE_START_LINGER = 32, /* run the linger timer; read and drop the visitor's bytes */
     LIFE_FREE = 64,         /* close the visitor's socket, forget the stream */

@@ -1,0 +1,278 @@
+#include "tunnel/registry.h"
+
+#include "base/map.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define KEY_MAX 255U /* bytes; a port's key is ":" and its number, which no name is */
+
+/* A name that is served now (it has claims) or was of late (it is in `away`). */
+struct registry_name {
+    struct list claims; /* by claim.by_name; the first one gets the next visitor */
+    struct list away;   /* in registry.away, oldest first, while there are no claims */
+    char *subject;      /* whose it is while there are claims, else NULL */
+    int64_t last_seen_unix;
+    size_t len;
+    uint8_t key[]; /* of map `names` */
+};
+
+struct registry {
+    pthread_mutex_t lock;
+    struct list seats;
+    size_t seat_count;
+    struct map names; /* live and away */
+    struct list away;
+    size_t away_count;
+};
+
+void seat_init(struct seat *s)
+{
+    memset(&s->meter, 0, sizeof(s->meter));
+    list_init(&s->claims);
+    list_init(&s->link);
+}
+
+struct registry *registry_new(void)
+{
+    struct registry *r = calloc(1, sizeof(*r));
+
+    if (!r)
+        return NULL;
+    (void)pthread_mutex_init(&r->lock, NULL); /* cannot fail without attributes */
+    list_init(&r->seats);
+    list_init(&r->away);
+    map_init(&r->names);
+    return r;
+}
+
+static struct slice key_of(const struct registry_name *n)
+{
+    return slice_of(n->key, n->len);
+}
+
+static void forget(struct registry *r, struct registry_name *n)
+{
+    (void)map_remove(&r->names, key_of(n));
+    list_remove(&n->away);
+    r->away_count--;
+    free(n);
+}
+
+static void forget_oldest(struct registry *r)
+{
+    forget(r, LIST_OWNER(r->away.next, struct registry_name, away));
+}
+
+void registry_free(struct registry *r)
+{
+    if (!r)
+        return;
+    assert(list_is_empty(&r->seats));
+    while (r->away_count)
+        forget_oldest(r);
+    map_fini(&r->names);
+    (void)pthread_mutex_destroy(&r->lock);
+    free(r);
+}
+
+void registry_join(struct registry *r, struct seat *s)
+{
+    (void)pthread_mutex_lock(&r->lock);
+    list_push(&r->seats, &s->link);
+    r->seat_count++;
+    (void)pthread_mutex_unlock(&r->lock);
+}
+
+void registry_leave(struct registry *r, struct seat *s)
+{
+    assert(list_is_empty(&s->claims));
+    (void)pthread_mutex_lock(&r->lock);
+    list_remove(&s->link);
+    r->seat_count--;
+    (void)pthread_mutex_unlock(&r->lock);
+}
+
+void registry_set_label(struct registry *r, struct seat *s, struct slice label)
+{
+    (void)pthread_mutex_lock(&r->lock);
+    slice_write(label, s->label, sizeof(s->label));
+    (void)pthread_mutex_unlock(&r->lock);
+}
+
+static struct slice port_key(uint16_t port, char text[8])
+{
+    (void)snprintf(text, 8, ":%u", port);
+    return slice_text(text);
+}
+
+static bool is_live(const struct registry_name *n)
+{
+    return !list_is_empty(&n->claims);
+}
+
+/* A name that nobody has, as yet without claims and not in `away`.  NULL when out of memory. */
+static struct registry_name *add_name(struct registry *r, struct slice key)
+{
+    struct registry_name *n = calloc(1, sizeof(*n) + key.len);
+
+    if (!n)
+        return NULL;
+    list_init(&n->claims);
+    list_init(&n->away);
+    n->len = key.len;
+    memcpy(n->key, key.ptr, key.len);
+    if (map_put(&r->names, key_of(n), n)) {
+        free(n);
+        return NULL;
+    }
+    return n;
+}
+
+/* The name under `key`, live, with `subject` as its owner. */
+static int take_name(struct registry *r, struct slice key, const char *subject,
+                     struct registry_name **out)
+{
+    struct registry_name *n = map_find(&r->names, key);
+    char *owner;
+
+    if (n && is_live(n)) {
+        *out = n;
+        return strcmp(n->subject, subject) == 0 ? 0 : -EACCES;
+    }
+    owner = strdup(subject);
+    if (owner && n)
+        r->away_count--;
+    else if (owner)
+        n = add_name(r, key);
+    if (!owner || !n) {
+        free(owner);
+        return -ENOMEM;
+    }
+    list_remove(&n->away);
+    n->subject = owner;
+    *out = n;
+    return 0;
+}
+
+int registry_claim(struct registry *r, struct seat *s, struct claim *c)
+{
+    struct registry_name *n = NULL;
+    char text[8];
+    struct slice key = c->port ? port_key(c->port, text) : slice_text(c->host);
+    int err;
+
+    assert(!c->name && key.len && c->host[0] != ':');
+    (void)pthread_mutex_lock(&r->lock);
+    err = take_name(r, key, c->subject, &n);
+    if (!err) {
+        c->name = n;
+        c->session_id = s->id;
+        c->worker = s->worker;
+        list_push_front(&n->claims, &c->by_name);
+        list_push(&s->claims, &c->link);
+    }
+    (void)pthread_mutex_unlock(&r->lock);
+    return err;
+}
+
+static void set_away(struct registry *r, struct registry_name *n, int64_t now_unix)
+{
+    free(n->subject);
+    n->subject = NULL;
+    n->last_seen_unix = now_unix;
+    list_push(&r->away, &n->away);
+    if (++r->away_count > REGISTRY_AWAY_MAX)
+        forget_oldest(r);
+}
+
+void registry_release(struct registry *r, struct claim *c, int64_t now_unix)
+{
+    struct registry_name *n = c->name;
+
+    assert(n);
+    (void)pthread_mutex_lock(&r->lock);
+    list_remove(&c->by_name);
+    list_remove(&c->link);
+    c->name = NULL;
+    if (!is_live(n))
+        set_away(r, n, now_unix);
+    (void)pthread_mutex_unlock(&r->lock);
+}
+
+/* Fills in *out if the name under `key` is live, or away and *answer is still unknown. */
+static void look_at(struct registry *r, struct slice key, enum registry_answer *answer,
+                    struct route *out)
+{
+    struct registry_name *n = map_find(&r->names, key);
+
+    if (n && is_live(n)) {
+        struct list *turn = list_take(&n->claims);
+        const struct claim *c = LIST_OWNER(turn, struct claim, by_name);
+
+        list_push(&n->claims, turn);
+        *out = (struct route){.session_id = c->session_id, .worker = c->worker};
+        *answer = REGISTRY_FOUND;
+    } else if (n && *answer == REGISTRY_UNKNOWN) {
+        *out = (struct route){.last_seen_unix = n->last_seen_unix};
+        *answer = REGISTRY_AWAY;
+    }
+}
+
+enum registry_answer registry_find(struct registry *r, struct slice host, struct route *out)
+{
+    enum registry_answer answer = REGISTRY_UNKNOWN;
+    uint8_t name[KEY_MAX];
+
+    /* A visitor asks for a host, not for our keys. */
+    if (!host.len || host.len > KEY_MAX || host.ptr[0] == ':' || memchr(host.ptr, '*', host.len))
+        return REGISTRY_UNKNOWN;
+    memcpy(name, host.ptr, host.len);
+    (void)pthread_mutex_lock(&r->lock);
+    look_at(r, host, &answer, out);
+    for (size_t dot = 1; dot < host.len && answer != REGISTRY_FOUND; dot++) {
+        if (name[dot] != '.')
+            continue;
+        name[dot - 1] = '*';
+        look_at(r, slice_of(name + dot - 1, host.len - dot + 1), &answer, out);
+    }
+    (void)pthread_mutex_unlock(&r->lock);
+    return answer;
+}
+
+enum registry_answer registry_find_port(struct registry *r, uint16_t port, struct route *out)
+{
+    enum registry_answer answer = REGISTRY_UNKNOWN;
+    char text[8];
+    struct slice key = port_key(port, text);
+
+    (void)pthread_mutex_lock(&r->lock);
+    look_at(r, key, &answer, out);
+    (void)pthread_mutex_unlock(&r->lock);
+    return answer;
+}
+
+void registry_each(struct registry *r, void (*fn)(const struct seat *s, void *arg), void *arg)
+{
+    (void)pthread_mutex_lock(&r->lock);
+    LIST_EACH(&r->seats, at)
+    {
+        fn(LIST_OWNER(at, struct seat, link), arg);
+    }
+    (void)pthread_mutex_unlock(&r->lock);
+}
+
+struct registry_counts registry_count(struct registry *r)
+{
+    struct registry_counts counts;
+
+    (void)pthread_mutex_lock(&r->lock);
+    counts.sessions = r->seat_count;
+    counts.away = r->away_count;
+    counts.names = r->names.count - r->away_count;
+    (void)pthread_mutex_unlock(&r->lock);
+    return counts;
+}
