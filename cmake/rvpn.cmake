@@ -29,15 +29,16 @@ function(floor name)
     target_link_libraries(${name} PUBLIC rvpn_flags ${F_BELOW} ${F_LIBS})
 endfunction()
 
-# unit_test(FLOOR MODULE [LIBS libraries])
+# unit_test(FLOOR MODULE [LIBS libraries] [LINK linker options])
 # tests/unit/FLOOR/test_MODULE.c, linked with its own floor and those below, never one above.
 function(unit_test floor module)
     if(NOT RVPN_TESTS OR RVPN_FUZZ)
         return()
     endif()
-    cmake_parse_arguments(U "" "" "LIBS" ${ARGN})
+    cmake_parse_arguments(U "" "" "LIBS;LINK" ${ARGN})
     add_executable(test_${module} tests/unit/${floor}/test_${module}.c)
     target_link_libraries(test_${module} PRIVATE ${floor} ${U_LIBS} PkgConfig::CMOCKA)
+    target_link_options(test_${module} PRIVATE ${U_LINK})
     target_compile_definitions(test_${module} PRIVATE
         RVPN_VECTORS="${PROJECT_SOURCE_DIR}/tests/vectors"
         RVPN_SHARED_VECTORS="${PROJECT_SOURCE_DIR}/../shared/vectors")
