@@ -9,6 +9,8 @@
 
 #include "base/slice.h"
 
+#include <jansson.h>
+
 #define CLAIMS_HOSTS_MAX 1024
 #define CLAIMS_PORTS_MAX 1024
 #define CLAIMS_HOST_MAX 253 /* bytes of one name, RFC 1035 */
@@ -32,6 +34,12 @@ struct claims {
     int64_t issued_at;  /* 0 if it does not say */
     int64_t not_before; /* 0 if it does not say */
 };
+
+/* Reads all but the default subject and token id, which are NULL where `document` does not say.
+ * Returns 0; -EKEYREJECTED if a time has no sense; -EINVAL if anything else has a form we do not
+ * take (a name that is no DNS name, a port that is none, a text that is none); -ENOMEM.  Then
+ * *why is a static text and *out untouched. */
+int claims_parse(const json_t *document, struct claims *out, const char **why);
 
 void claims_fini(struct claims *c);
 

@@ -1,9 +1,7 @@
-/* jwt.h - a compact JWS (RFC 7515, 7519) to verified claims, and claims to an HS256 token.
+/* jwt.h - a token (RFC 7519) to verified claims, and claims to an HS256 token.
  *
- * Nothing of a token is believed before its signature: the payload is not even decoded.  The
- * header's alg must be one that the key has; jku, x5u, jwk and x5c are ignored; crit, b64,
- * zip and enc are refused.  Base64url is strict (no padding, no spaces, unused bits zero), as is
- * JSON (no member twice, no depth over 16).
+ * The signature comes first (jws.h), then the payload's JSON (no member twice, no depth over 16),
+ * then the rules: audience, issuer, times.
  *
  * Threads: reentrant; a keyring may be used by many threads at once.
  * Memory:  *out is owned by the caller: claims_fini().  Untouched on failure.
@@ -17,9 +15,8 @@
 #define RVPN_AUTH_JWT_H
 
 #include "auth/claims.h"
+#include "auth/jws.h"
 #include "auth/keyring.h"
-
-#define JWT_MAX 8192U /* bytes of a token; longer ones are refused before any work */
 
 enum jwt_exp { JWT_EXP_OPTIONAL, JWT_EXP_REQUIRED };
 
@@ -38,7 +35,7 @@ int jwt_verify(const struct keyring *kr, const struct jwt_rules *rules, struct s
 /* Writes a token that says what `c` does, for `rules->audience` and `rules->issuer` where set,
  * signed HS256 with the first secret of `kr`; NUL-terminated.  Zero times and NULL texts are left
  * out, but a NULL token_id is drawn at random.
- * Returns its length; -ENOKEY if `kr` has no secret; -EMSGSIZE if it is over JWT_MAX or
+ * Returns its length; -ENOKEY if `kr` has no secret; -EMSGSIZE if it is over JWS_MAX or
  * does not fit out[0..size); -EINVAL if a text is not UTF-8; -ENOMEM. */
 int jwt_write(const struct keyring *kr, const struct jwt_rules *rules, const struct claims *c,
               char *out, size_t size);

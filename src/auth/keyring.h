@@ -17,15 +17,11 @@
 #ifndef RVPN_AUTH_KEYRING_H
 #define RVPN_AUTH_KEYRING_H
 
-#include "base/slice.h"
+#include "auth/key.h"
 
 #define KEYRING_KEYS 64
 #define KEYRING_TRIES 8
-#define KEYRING_KID_MAX 128        /* bytes */
-#define KEYRING_TEXT_MAX 1048576U  /* bytes of one PEM or JWKS text */
-#define KEYRING_SECRET_ADVISED 32U /* bytes; RFC 7518 section 3.2 for HS256 */
-#define KEYRING_RSA_BITS_MIN 2048  /* RFC 7518 section 3.3 */
-#define KEYRING_RSA_BITS_MAX 8192  /* beyond, one forged token costs milliseconds */
+#define KEYRING_TEXT_MAX 1048576U /* bytes of one PEM or JWKS text */
 
 struct keyring;
 
@@ -50,12 +46,20 @@ int keyring_add_jwks(struct keyring *kr, struct slice text);
 /* How many keys there are; with none, nothing may be started that asks for tokens. */
 size_t keyring_count(const struct keyring *kr);
 
-/* Whether a secret is shorter than KEYRING_SECRET_ADVISED, so that it can be guessed from any one
+/* Whether a secret is shorter than KEY_SECRET_ADVISED, so that it can be guessed from any one
  * token: legal, since the old relays' were, but worth a warning. */
 bool keyring_has_short_secret(const struct keyring *kr);
 
 /* What was wrong in the last call that failed: "line 3: ...", "key 2 (kid a): RSA of 1024 bits, at
  * least 2048 are needed".  Never holds key material.  Lent until the next keyring_add_*(). */
 const char *keyring_why(const struct keyring *kr);
+
+/* The keys to try on a token with this `kid` (NULL: it names none) and `alg`: at most `max`, lent
+ * for the keyring's life.  Returns how many. */
+size_t keyring_find(const struct keyring *kr, const char *kid, enum key_alg alg,
+                    const struct key **out, size_t max);
+
+/* The first secret, to sign with; NULL if there is none. */
+const struct key *keyring_signer(const struct keyring *kr);
 
 #endif
