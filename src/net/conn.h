@@ -1,0 +1,101 @@
+/* conn.h - one TCP connection on one loop, plain or TLS, as a pair of byte pipes.
+ *
+ * The owner asks by calling down (conn_*) and hears by events coming up (its conn_ops).  No event
+ * is delivered inside a conn_* call: events come from the loop only, so the owner is never
+ * re-entered.  A plain conn sends at once what it is given; a TLS conn gathers what a whole turn
+ * of the loop writes, so that small frames share records and one system call.
+ *
+ * Bytes come in through the loop's scratch, not through memory of the conn: an idle one holds
+ * none.  What the owner does not take is kept and offered again, in front of what came since.
+ *
+ * Threads: belongs to the loop it was made on; call it from there only.
+ * Memory:  after conn_close(), conn_finish() or conn_detach() the pointer is dead to the owner at
+ *          once; the loop frees the conn at the end of a turn.
+ * Errors:  0 on success, -Exxx on failure.
+ * Units:   bytes as the owner sees them, above TLS, but for the wire counts.
+ */
+#ifndef RVPN_NET_CONN_H
+#define RVPN_NET_CONN_H
+
+#include "net/address.h"
+#include "net/loop.h"
+
+#include <openssl/ssl.h>
+#include <sys/uio.h>
+
+#define CONN_READ_MAX 262144U   /* one recv() of a plain conn */
+#define CONN_KEPT_MAX 524288U   /* most bytes an owner may leave untaken */
+#define CONN_IOV_MAX 1024U      /* most entries of one conn_writev() */
+#define CONN_LINGER_MS 2000     /* how long conn_finish() waits for the other end's FIN */
+#define CONN_DRAIN_MS 60000     /* ... and before that, for it to take what is queued */
+#define CONN_QUEUE_MAX 67108864 /* a backstop: owners keep to marks far below */
+
+struct conn; /* private to conn.c */
+
+struct conn_ops {
+    /* The most bytes the owner would take now; 0 stops reading until conn_update(). */
+    size_t (*room)(void *owner);
+
+    /* Bytes have come; in[] is lent for the call, may be written to, and has LOOP_HEADROOM
+     * writable bytes in front.  Returns how many were taken. */
+    size_t (*on_bytes)(void *owner, uint8_t *in, size_t len);
+
+    void (*on_drain)(void *owner);         /* conn_queued() has fallen */
+    void (*on_eof)(void *owner);           /* the other end will send no more */
+    void (*on_lost)(void *owner, int err); /* the last event; `err` is -Exxx; close it now */
+};
+
+/* Takes over `fd`, which must be non-blocking, and stores the conn in *out.
+ * On failure `fd` is still the caller's and *out is untouched. */
+int conn_new(struct loop *loop, int fd, const struct conn_ops *ops, void *owner, struct conn **out);
+
+/* Gives the conn to another owner. */
+void conn_set_owner(struct conn *c, const struct conn_ops *ops, void *owner);
+
+/* From now on the bytes are TLS, accepted with `context`, beginning with those that the on_bytes()
+ * it is called from does not take. */
+int conn_start_tls(struct conn *c, SSL_CTX *context);
+
+/* Has bytes offered as if they had just come, in front of all others: those that another worker
+ * has read.  They were counted there.  -EMSGSIZE past CONN_KEPT_MAX, -ENOMEM. */
+int conn_preload(struct conn *c, struct slice bytes);
+
+/* The name asked for in the TLS handshake; NULL if none or not TLS.  Lent. */
+const char *conn_tls_name(const struct conn *c);
+bool conn_is_tls(const struct conn *c);
+
+/* Sends or queues a copy of the bytes.  Returns 0; -ENOBUFS past CONN_QUEUE_MAX (nothing is queued
+ * then); -ESHUTDOWN after conn_shut() or when the conn is lost. */
+int conn_write(struct conn *c, const void *bytes, size_t len);
+int conn_writev(struct conn *c, const struct iovec *iov, unsigned count);
+
+size_t conn_queued(const struct conn *c);
+
+/* The owner's room() has changed. */
+void conn_update(struct conn *c);
+
+/* Ends our half once the queue is empty. */
+void conn_shut(struct conn *c);
+
+/* Drops both halves and whatever is queued. */
+void conn_close(struct conn *c);
+
+/* As conn_close(), with a TCP reset, so that the other end sees a break and not an end. */
+void conn_reset(struct conn *c);
+
+/* Lets go of the conn: it sends what is queued, ends its half, swallows what still comes for a
+ * moment so that nothing in flight is destroyed, and closes by itself. */
+void conn_finish(struct conn *c);
+
+/* As conn_finish(), but ends with a reset once the queue is empty. */
+void conn_finish_reset(struct conn *c);
+
+/* Lets go of the conn and returns its fd, unwatched and now the caller's, with nothing queued or
+ * kept: to move a connection to another worker. */
+int conn_detach(struct conn *c);
+
+/* Bytes moved by recv() and send(), below TLS. */
+uint64_t conn_wire_in(const struct conn *c);
+uint64_t conn_wire_out(const struct conn *c);
+
+#endif

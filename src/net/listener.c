@@ -1,0 +1,96 @@
+#include "net/listener.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+#define ACCEPTS_PER_TURN 64
+
+static void on_retry(struct deadline *d)
+{
+    struct listener *l = LIST_OWNER(d, struct listener, retry);
+
+    loop_set_interest(l->loop, &l->watch, LOOP_READ);
+}
+
+/* Errors of the connection that accept() would have returned, not of the listener: accept(2). */
+static bool is_passing(int err)
+{
+    return err == ECONNABORTED || err == EINTR || err == EPROTO || err == EPERM;
+}
+
+static void on_ready(struct watch *w, unsigned ready)
+{
+    struct listener *l = LIST_OWNER(w, struct listener, watch);
+
+    (void)ready;
+    for (unsigned i = 0; i < ACCEPTS_PER_TURN && l->watch.fd != -1; i++) {
+        struct address peer = {0};
+        socklen_t len = sizeof(peer);
+        int fd = accept4(l->watch.fd, &peer.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd != -1) {
+            address_unmap(&peer);
+            l->on_accept(l, fd, &peer);
+            continue;
+        }
+        if (errno == EAGAIN)
+            return;
+        if (!is_passing(errno)) {
+            l->on_trouble(l, -errno);
+            loop_set_interest(l->loop, &l->watch, 0);
+            loop_start_deadline(l->loop, &l->retry, LISTENER_RETRY_MS);
+            return;
+        }
+    }
+}
+
+static int open_socket(const struct address *at)
+{
+    int on = 1, off = 0, err;
+    int fd = socket(at->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd == -1)
+        return -errno;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == -1 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == -1 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == -1 || /* is inherited */
+        (at->sa.sa_family == AF_INET6 &&
+         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) == -1) ||
+        bind(fd, &at->sa, address_len(at)) == -1 || listen(fd, SOMAXCONN) == -1) {
+        err = -errno;
+        (void)close(fd);
+        return err;
+    }
+    return fd;
+}
+
+int listener_start(struct listener *l, struct loop *loop, const struct address *at)
+{
+    int fd = open_socket(at);
+    int err;
+
+    l->watch.fd = -1;
+    if (fd < 0)
+        return fd;
+    l->loop = loop;
+    l->watch.on_ready = on_ready;
+    deadline_init(&l->retry, on_retry);
+    err = address_of_socket(fd, &l->bound);
+    if (!err)
+        err = loop_watch(loop, &l->watch, fd, LOOP_READ);
+    if (err)
+        (void)close(fd);
+    return err;
+}
+
+void listener_stop(struct listener *l)
+{
+    int fd = l->watch.fd;
+
+    if (!l->loop || fd == -1)
+        return;
+    deadline_stop(&l->retry);
+    loop_unwatch(l->loop, &l->watch);
+    (void)close(fd);
+}

@@ -1,0 +1,202 @@
+#include "net/loop.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define EVENTS_PER_TURN 256
+#define SPARE_CHUNKS 64 /* 4 MiB of big chunks are kept for the next burst */
+#define IDLE_TRIM_MS 1000
+
+static void on_bell(struct watch *w, unsigned ready)
+{
+    eventfd_t rings;
+
+    (void)ready;
+    (void)eventfd_read(w->fd, &rings); /* the mailbox is opened in every turn */
+}
+
+int loop_init(struct loop *l, void *receiver)
+{
+    int err;
+
+    *l = (struct loop){.epoll_fd = -1, .now_ms = clock_now_ms()};
+    list_init(&l->tasks);
+    list_init(&l->graves);
+    pool_init(&l->pool, SPARE_CHUNKS);
+    wheel_init(&l->wheel, l->now_ms);
+    err = mailbox_init(&l->mailbox, receiver);
+    if (err)
+        goto fail;
+    err = -ENOMEM;
+    l->cipher = malloc(LOOP_CIPHER_BYTES);
+    l->plain = malloc(LOOP_HEADROOM + LOOP_PLAIN_BYTES);
+    if (!l->cipher || !l->plain)
+        goto fail;
+    l->plain += LOOP_HEADROOM;
+    l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (l->epoll_fd == -1) {
+        err = -errno;
+        goto fail;
+    }
+    l->bell.on_ready = on_bell;
+    err = loop_watch(l, &l->bell, l->mailbox.bell, LOOP_READ);
+    if (err)
+        goto fail;
+    return 0;
+
+fail:
+    loop_fini(l);
+    return err;
+}
+
+static void free_graves(struct loop *l)
+{
+    struct list *link;
+
+    while ((link = list_take(&l->graves))) {
+        struct grave *g = LIST_OWNER(link, struct grave, link);
+
+        g->free(g);
+    }
+}
+
+void loop_fini(struct loop *l)
+{
+    mailbox_fini(&l->mailbox);
+    if (l->graves.next)
+        free_graves(l);
+    if (l->epoll_fd != -1)
+        (void)close(l->epoll_fd);
+    free(l->cipher);
+    if (l->plain)
+        free(l->plain - LOOP_HEADROOM);
+    pool_fini(&l->pool);
+    *l = (struct loop){.epoll_fd = -1};
+}
+
+static uint32_t to_epoll(unsigned interest)
+{
+    return (interest & LOOP_READ ? EPOLLIN : 0U) | (interest & LOOP_WRITE ? EPOLLOUT : 0U);
+}
+
+int loop_watch(struct loop *l, struct watch *w, int fd, unsigned interest)
+{
+    struct epoll_event event = {.events = to_epoll(interest), .data.ptr = w};
+
+    if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &event) == -1)
+        return -errno;
+    w->fd = fd;
+    w->interest = interest;
+    return 0;
+}
+
+void loop_set_interest(struct loop *l, struct watch *w, unsigned interest)
+{
+    struct epoll_event event = {.events = to_epoll(interest), .data.ptr = w};
+
+    if (w->fd == -1 || interest == w->interest)
+        return;
+    w->interest = interest;
+    (void)epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, w->fd, &event); /* the fd is ours and in there */
+}
+
+void loop_unwatch(struct loop *l, struct watch *w)
+{
+    if (w->fd == -1)
+        return;
+    (void)epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
+    w->fd = -1;
+}
+
+void task_init(struct task *t, void (*run)(struct task *t))
+{
+    list_init(&t->link);
+    t->run = run;
+}
+
+void loop_defer(struct loop *l, struct task *t)
+{
+    if (list_is_empty(&t->link))
+        list_push(&l->tasks, &t->link);
+}
+
+void task_cancel(struct task *t)
+{
+    list_remove(&t->link);
+}
+
+void loop_bury(struct loop *l, struct grave *g)
+{
+    list_push(&l->graves, &g->link);
+}
+
+void loop_start_deadline(struct loop *l, struct deadline *d, int64_t in_ms)
+{
+    deadline_start(d, &l->wheel, l->now_ms + in_ms);
+}
+
+static void run_tasks(struct loop *l)
+{
+    struct list *link;
+
+    while ((link = list_take(&l->tasks))) {
+        struct task *t = LIST_OWNER(link, struct task, link);
+
+        t->run(t);
+    }
+}
+
+static void call_ready(const struct epoll_event *events, int count)
+{
+    for (int i = 0; i < count; i++) {
+        struct watch *w = events[i].data.ptr;
+        uint32_t bits = events[i].events;
+
+        if (w->fd == -1) /* closed earlier in this turn */
+            continue;
+        w->on_ready(w, (bits & EPOLLIN ? LOOP_READ : 0U) | (bits & EPOLLOUT ? LOOP_WRITE : 0U) |
+                           (bits & (EPOLLHUP | EPOLLERR) ? LOOP_HANGUP : 0U));
+    }
+}
+
+/* How long to wait for events: not at all while a parcel waits; a second at most while spare
+ * chunks are held, so that an idle worker gives them back. */
+static int wait_ms(struct loop *l)
+{
+    int wait = wheel_wait_ms(&l->wheel, l->now_ms);
+
+    if (!mailbox_may_sleep(&l->mailbox))
+        return 0;
+    if (l->pool.spare_count && (wait < 0 || wait > IDLE_TRIM_MS))
+        return IDLE_TRIM_MS;
+    return wait;
+}
+
+void loop_run(struct loop *l)
+{
+    struct epoll_event events[EVENTS_PER_TURN];
+
+    while (l->state == LOOP_RUNNING) {
+        int wait = wait_ms(l);
+        int count = epoll_wait(l->epoll_fd, events, EVENTS_PER_TURN, wait);
+
+        if (count == 0 && wait == IDLE_TRIM_MS)
+            pool_trim(&l->pool);
+        l->now_ms = clock_now_ms();
+        mailbox_open_all(&l->mailbox);
+        call_ready(events, count);
+        wheel_run(&l->wheel, l->now_ms);
+        run_tasks(l);
+        free_graves(l);
+    }
+}
+
+void loop_stop(struct loop *l)
+{
+    l->state = LOOP_STOPPING;
+}

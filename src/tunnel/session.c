@@ -1,0 +1,530 @@
+#include "tunnel/session.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define READ_TURN_BYTES 65536U  /* what one visitor may send while others wait for room */
+#define READ_LEAST_BYTES 4096U  /* less room is no room */
+#define EXPIRY_CHECK_MS 3600000 /* wall clocks are set: look again at least hourly */
+
+static const struct conn_ops device_ops;
+static const struct mux_ops mux_ops;
+
+static struct session *of_mux(struct mux *m)
+{
+    return LIST_OWNER(m, struct session, mux);
+}
+
+static void count_wire(struct session *s)
+{
+    meter_set(&s->seat.meter, METER_WIRE_FROM_DEVICE, conn_wire_in(s->conn));
+    meter_set(&s->seat.meter, METER_WIRE_TO_DEVICE, conn_wire_out(s->conn));
+    meter_set(&s->seat.meter, METER_FRAMES_FROM_DEVICE, s->mux.frames_in);
+    meter_set(&s->seat.meter, METER_FRAMES_TO_DEVICE, s->mux.frames_out);
+}
+
+static void set_state(struct session *s, enum session_state next)
+{
+    log_event(LOG_DEBUG, "session_state", LOG_UINT("tunnel", s->seat.id), LOG_INT("from", s->state),
+              LOG_INT("to", next));
+    s->state = next;
+}
+
+bool session_is_open(const struct session *s)
+{
+    return s->state == SESSION_OPEN && s->grant_count > 0;
+}
+
+bool session_has_room(const struct session *s)
+{
+    return s->stream_count < s->setting->limits.streams_max;
+}
+
+static void release_claim(struct session *s, struct claim *c, int64_t now_unix)
+{
+    LIST_EACH(&s->streams, link)
+    {
+        struct stream *st = LIST_OWNER(link, struct stream, link);
+
+        if (st->claim == c) {
+            stream_stop(st);
+            st->claim = NULL;
+        }
+    }
+    registry_release(s->setting->registry, c, now_unix);
+    s->ops->on_released(s->owner, c);
+    claim_free(c);
+}
+
+static struct claim *claim_of(struct session *s, const struct grant *g, size_t i)
+{
+    if (i < g->host_count)
+        return claim_find_host(&s->seat.claims, slice_text(g->hosts[i]));
+    return claim_find_port(&s->seat.claims, g->ports[i - g->host_count]);
+}
+
+static void release_first(struct session *s, const struct grant *g, size_t count, int64_t now_unix)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct claim *c = claim_of(s, g, i);
+
+        if (c && --c->holders == 0)
+            release_claim(s, c, now_unix);
+    }
+}
+
+/* Claims the i-th name or port of the grant, or holds the claim there is. */
+static int take_claim(struct session *s, const struct grant *g, size_t i)
+{
+    struct claim *c = claim_of(s, g, i);
+    int err;
+
+    if (c) {
+        if (strcmp(c->subject, g->subject) != 0)
+            return -EACCES;
+        c->holders++;
+        return 0;
+    }
+    if (i < g->host_count)
+        c = claim_new_host(slice_text(g->hosts[i]), g->subject);
+    else
+        c = claim_new_port(g->ports[i - g->host_count], g->subject);
+    if (!c)
+        return -ENOMEM;
+    err = registry_claim(s->setting->registry, &s->seat, c);
+    if (!err)
+        err = s->ops->on_claimed(s->owner, c);
+    if (!err)
+        return 0;
+    if (c->name)
+        registry_release(s->setting->registry, c, clock_unix());
+    claim_free(c);
+    return err;
+}
+
+static void start_expiry(struct session *s)
+{
+    int64_t first = 0, in_ms;
+
+    deadline_stop(&s->expiry);
+    for (unsigned i = 0; i < s->grant_count; i++) {
+        int64_t at = s->grants[i]->expires_at;
+
+        if (at && (!first || at < first))
+            first = at;
+    }
+    if (!first)
+        return;
+    in_ms = first * 1000 - clock_unix_ms();
+    in_ms = in_ms < 0 ? 0 : in_ms > EXPIRY_CHECK_MS ? EXPIRY_CHECK_MS : in_ms;
+    loop_start_deadline(s->setting->loop, &s->expiry, in_ms);
+}
+
+int session_take_grant(struct session *s, struct grant *grant, size_t *refused)
+{
+    size_t total = grant->host_count + grant->port_count;
+
+    for (unsigned i = 0; i < s->grant_count; i++) {
+        if (strcmp(s->grants[i]->token_id, grant->token_id) == 0)
+            return -EALREADY;
+    }
+    if (s->grant_count == SESSION_TOKENS_MAX || s->state != SESSION_OPEN)
+        return -EDQUOT;
+    for (size_t i = 0; i < total; i++) {
+        int err = take_claim(s, grant, i);
+
+        if (err) {
+            release_first(s, grant, i, clock_unix());
+            *refused = i;
+            return err;
+        }
+    }
+    s->grants[s->grant_count++] = grant;
+    if (grant->label[0])
+        registry_set_label(s->setting->registry, &s->seat, slice_text(grant->label));
+    start_expiry(s);
+    return 0;
+}
+
+static void drop_grant_at(struct session *s, unsigned at, int64_t now_unix)
+{
+    struct grant *g = s->grants[at];
+
+    s->grants[at] = s->grants[--s->grant_count];
+    release_first(s, g, g->host_count + g->port_count, now_unix);
+    grant_free(g);
+}
+
+int session_drop_grant(struct session *s, const char *token_id, int64_t now_unix)
+{
+    int err = -ENOENT;
+
+    for (unsigned i = s->grant_count; i-- > 0;) {
+        if (token_id && strcmp(s->grants[i]->token_id, token_id) != 0)
+            continue;
+        drop_grant_at(s, i, now_unix);
+        err = 0;
+    }
+    start_expiry(s);
+    return err;
+}
+
+static void on_expiry(struct deadline *d)
+{
+    struct session *s = LIST_OWNER(d, struct session, expiry);
+    int64_t now_ms = clock_unix_ms();
+
+    for (unsigned i = s->grant_count; i-- > 0;) {
+        int64_t at = s->grants[i]->expires_at;
+
+        if (!at || at * 1000 > now_ms)
+            continue;
+        drop_grant_at(s, i, now_ms / 1000);
+        s->ops->on_end(s->owner, SESSION_END_TOKEN, "token_expired");
+    }
+    start_expiry(s);
+}
+
+struct claim *session_claim_for(struct session *s, const struct stream_request *request)
+{
+    struct slice name = hostname_slice(&request->host);
+    struct claim *c;
+    char pattern[HOSTNAME_MAX + 3] = "*";
+
+    if (request->service == STREAM_TCP)
+        return claim_find_port(&s->seat.claims, request->port);
+    c = claim_find_host(&s->seat.claims, name);
+    for (size_t i = 0; !c && i < name.len; i++) {
+        if (name.ptr[i] != '.')
+            continue;
+        (void)slice_write(slice_from(name, i), pattern + 1, sizeof(pattern) - 1);
+        c = claim_find_host(&s->seat.claims, slice_text(pattern));
+    }
+    return c;
+}
+
+uint64_t session_admit(struct session *s, struct stream *st)
+{
+    list_push(&s->streams, &st->link);
+    s->stream_count++;
+    return ++s->last_stream << 16 | (s->seat.id & 0xffff);
+}
+
+void session_forget(struct session *s, struct stream *st)
+{
+    list_remove(&st->link);
+    s->stream_count--;
+    if (s->stream_count == 0 && s->state == SESSION_OPEN)
+        s->ops->on_end(s->owner, SESSION_END_STREAMS, "last_stream");
+}
+
+size_t session_room(struct session *s, struct stream *st)
+{
+    size_t queued = s->conn ? conn_queued(s->conn) : SIZE_MAX;
+    size_t high = s->setting->limits.tunnel_high;
+
+    if (queued + READ_LEAST_BYTES > high || queued > high) {
+        if (list_is_empty(&st->waiting))
+            list_push(&s->waiting, &st->waiting);
+        return 0;
+    }
+    if (!list_is_empty(&s->waiting) && high - queued > READ_TURN_BYTES)
+        return READ_TURN_BYTES;
+    return high - queued;
+}
+
+void session_block(struct session *s)
+{
+    s->blocked++;
+}
+
+void session_unblock(struct session *s)
+{
+    s->blocked--;
+    if (s->blocked == 0 && s->conn)
+        conn_update(s->conn);
+}
+
+static void free_grave(struct grave *g)
+{
+    struct session *s = LIST_OWNER(g, struct session, grave);
+
+    mux_fini(&s->mux);
+    free(s);
+}
+
+/* Everything but the conn, which the caller closes or finishes. */
+static struct conn *let_go(struct session *s, const char *why)
+{
+    struct conn *conn = s->conn;
+
+    count_wire(s);
+    set_state(s, SESSION_GONE);
+    s->conn = NULL;
+    s->mux.now_ms = s->setting->loop->now_ms;
+    LIST_EACH(&s->streams, link)
+    stream_on_tunnel_lost(LIST_OWNER(link, struct stream, link));
+    (void)session_drop_grant(s, NULL, clock_unix());
+    registry_leave(s->setting->registry, &s->seat);
+    deadline_stop(&s->ping);
+    deadline_stop(&s->expiry);
+    deadline_stop(&s->goodbye);
+    s->ops->on_end(s->owner, SESSION_END_SELF, why);
+    loop_bury(s->setting->loop, &s->grave);
+    return conn;
+}
+
+void session_drop(struct session *s, const char *why)
+{
+    if (s->state != SESSION_GONE)
+        conn_close(let_go(s, why));
+}
+
+/* Sends Close as the last thing. */
+static void close_with(struct session *s, uint16_t code, struct slice reason, const char *why)
+{
+    uint8_t frame[WS_HEAD_MAX + WS_CLOSE_MAX];
+
+    if (s->state == SESSION_GONE)
+        return;
+    (void)conn_write(s->conn, frame, ws_write_close(frame, code, reason));
+    conn_finish(let_go(s, why));
+}
+
+static void on_goodbye(struct deadline *d)
+{
+    struct session *s = LIST_OWNER(d, struct session, goodbye);
+
+    close_with(s, s->goodbye_code, slice_text(s->goodbye_why), s->goodbye_why);
+}
+
+void session_leave(struct session *s, uint16_t code, const char *why)
+{
+    int wait_ms = s->stream_count ? SESSION_GOODBYE_MS : 0;
+
+    if (s->state != SESSION_OPEN)
+        return;
+    set_state(s, SESSION_LEAVING);
+    s->goodbye_code = code;
+    s->goodbye_why = why;
+    s->mux.now_ms = s->setting->loop->now_ms;
+    (void)session_drop_grant(s, NULL, clock_unix());
+    LIST_EACH(&s->streams, link)
+    stream_stop(LIST_OWNER(link, struct stream, link));
+    loop_start_deadline(s->setting->loop, &s->goodbye, wait_ms);
+}
+
+static void write_message(struct session *s, enum ws_opcode opcode, struct slice bytes)
+{
+    uint8_t head[WS_HEAD_MAX];
+    size_t head_len = ws_write_head(head, opcode, bytes.len);
+    struct iovec iov[2] = {{head, head_len}, {(void *)(uintptr_t)bytes.ptr, bytes.len}};
+
+    if (s->conn)
+        (void)conn_writev(s->conn, iov, 2);
+}
+
+/* mux_ops.write */
+static int write_binary(struct mux *m, const uint8_t *message, size_t len)
+{
+    struct session *s = of_mux(m);
+
+    return s->conn ? conn_write(s->conn, message, len) : -ESHUTDOWN;
+}
+
+void session_send_text(struct session *s, const uint8_t *text, size_t len)
+{
+    write_message(s, WS_OP_TEXT, slice_of(text, len));
+}
+
+void session_send_control(struct session *s, const uint8_t *json, size_t len)
+{
+    (void)mux_write_control(&s->mux, json, len);
+}
+
+static void on_data(struct mux_stream *ms, const struct iovec *iov, unsigned count)
+{
+    stream_on_data(LIST_OWNER(ms, struct stream, mux), iov, count);
+}
+
+static void on_signal(struct mux_stream *ms, enum mproxy_kind kind)
+{
+    stream_on_signal(LIST_OWNER(ms, struct stream, mux), kind);
+}
+
+static void on_control(struct mux *m, const uint8_t *json, size_t len)
+{
+    struct session *s = of_mux(m);
+    struct control_fault fault = {slice_text("received bad command"), slice_text("E_BAD_COMMAND")};
+    uint8_t reply[128];
+    struct control control;
+    ssize_t reply_len;
+
+    if (s->state != SESSION_OPEN)
+        return;
+    if (control_parse(json, len, &control)) {
+        reply_len = control_write_error(reply, sizeof(reply), 0, fault);
+        if (reply_len > 0)
+            session_send_control(s, reply, (size_t)reply_len);
+        return;
+    }
+    s->ops->on_control(s->owner, &control);
+    control_fini(&control);
+}
+
+static const struct mux_ops mux_ops = {
+    .write = write_binary,
+    .on_data = on_data,
+    .on_signal = on_signal,
+    .on_control = on_control,
+};
+
+static int take_event(struct session *s, const struct ws_event *event)
+{
+    switch (event->kind) {
+    case WS_DATA: return mux_feed(&s->mux, event->span.ptr, event->span.len);
+    case WS_PING: write_message(s, WS_OP_PONG, event->span); return 0;
+    case WS_CLOSE:
+        mux_deliver(&s->mux);
+        close_with(s, event->code, slice_of(NULL, 0), "device_close");
+        return 0;
+    case WS_PONG:
+    case WS_NONE: break;
+    }
+    return 0;
+}
+
+/* conn_ops.on_bytes */
+static size_t on_bytes(void *owner, uint8_t *in, size_t len)
+{
+    struct session *s = owner;
+    size_t at = 0;
+    int err = 0;
+
+    s->heard_ms = s->mux.now_ms = s->setting->loop->now_ms;
+    s->liveness = SESSION_QUIET;
+    while (at < len && !err && s->state != SESSION_GONE) {
+        struct ws_event event;
+        ssize_t used = ws_decoder_feed(&s->ws, in + at, len - at, &event);
+
+        if (used < 0) {
+            mux_deliver(&s->mux);
+            close_with(s, s->ws.close_code, slice_of(NULL, 0), "bad_websocket");
+            break;
+        }
+        at += (size_t)used;
+        err = take_event(s, &event);
+    }
+    mux_deliver(&s->mux);
+    if (err)
+        close_with(s, WS_CODE_PROTOCOL, slice_text("broken M-PROXY frame"), "bad_frame");
+    if (s->conn)
+        count_wire(s);
+    return len;
+}
+
+size_t session_on_bytes(struct session *s, uint8_t *in, size_t len)
+{
+    return on_bytes(s, in, len);
+}
+
+static size_t room(void *owner)
+{
+    const struct session *s = owner;
+
+    return s->blocked ? 0 : SIZE_MAX;
+}
+
+static void on_drain(void *owner)
+{
+    struct session *s = owner;
+    struct list ready, *link;
+
+    count_wire(s);
+    if (conn_queued(s->conn) > s->setting->limits.tunnel_high / 2)
+        return;
+    list_init(&ready);
+    list_move_all(&s->waiting, &ready);
+    while ((link = list_take(&ready)))
+        stream_on_room(LIST_OWNER(link, struct stream, waiting));
+}
+
+static void on_eof(void *owner)
+{
+    session_drop(owner, "device_end");
+}
+
+static void on_lost(void *owner, int err)
+{
+    session_drop(owner, err == -EPROTO ? "bad_tls" : "device_lost");
+}
+
+static const struct conn_ops device_ops = {
+    .room = room,
+    .on_bytes = on_bytes,
+    .on_drain = on_drain,
+    .on_eof = on_eof,
+    .on_lost = on_lost,
+};
+
+/* A tunnel that is not read because visitors are behind is not silent. */
+static void on_ping(struct deadline *d)
+{
+    struct session *s = LIST_OWNER(d, struct session, ping);
+    const struct session_limits *limits = &s->setting->limits;
+    int64_t silent_ms = s->setting->loop->now_ms - s->heard_ms;
+    int64_t next_ms = limits->ping_interval_ms;
+
+    if (s->blocked == 0 && s->liveness == SESSION_PINGED) {
+        session_drop(s, "device_silent");
+        return;
+    }
+    if (s->blocked == 0 && silent_ms >= limits->ping_interval_ms) {
+        write_message(s, WS_OP_PING, slice_of(NULL, 0));
+        s->liveness = SESSION_PINGED;
+        next_ms = limits->ping_timeout_ms;
+    } else if (silent_ms < limits->ping_interval_ms) {
+        next_ms = limits->ping_interval_ms - silent_ms;
+    }
+    loop_start_deadline(s->setting->loop, &s->ping, next_ms);
+}
+
+static void fill_seat(struct seat *seat, const struct session_peer *peer)
+{
+    seat->id = peer->id;
+    seat->worker = peer->worker;
+    seat->since_unix = peer->now_unix;
+    address_write(&peer->address, seat->peer);
+    seat_init(seat);
+}
+
+int session_new(const struct session_setting *setting, const struct session_peer *peer,
+                const struct session_ops *ops, void *owner, struct conn *conn, struct session **out)
+{
+    struct session *s = calloc(1, sizeof(*s));
+
+    if (!s)
+        return -ENOMEM;
+    fill_seat(&s->seat, peer);
+    s->setting = setting;
+    s->ops = ops;
+    s->owner = owner;
+    s->conn = conn;
+    s->grave.free = free_grave;
+    s->heard_ms = setting->loop->now_ms;
+    list_init(&s->streams);
+    list_init(&s->waiting);
+    deadline_init(&s->ping, on_ping);
+    deadline_init(&s->expiry, on_expiry);
+    deadline_init(&s->goodbye, on_goodbye);
+    ws_decoder_init(&s->ws, WS_FROM_DEVICE, WS_TEXT_REFUSED, 0);
+    mux_init(&s->mux, &mux_ops, setting->gather, peer->dialect);
+    registry_join(setting->registry, &s->seat);
+    loop_start_deadline(setting->loop, &s->ping, setting->limits.ping_interval_ms);
+    conn_set_owner(conn, &device_ops, s);
+    *out = s;
+    return 0;
+}

@@ -1,0 +1,480 @@
+#include "tunnel/stream.h"
+
+#include "base/log.h"
+#include "tunnel/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* After a visitor's FIN, how long a device that has answered may be quiet before it is over. */
+#define ANSWERED_QUIET_MS 5000
+
+const char *const stream_service_name[] = {
+    [STREAM_HTTP] = "http",
+    [STREAM_HTTPS] = "https",
+    [STREAM_TCP] = "tcp",
+};
+
+static const struct conn_ops visitor_ops;
+
+static struct loop *loop_of(const struct stream *st)
+{
+    return st->session->setting->loop;
+}
+
+static const struct session_limits *limits_of(const struct stream *st)
+{
+    return &st->session->setting->limits;
+}
+
+static void count(struct stream *st, enum meter_id id, uint64_t by)
+{
+    meter_add(&st->session->seat.meter, id, by);
+    if (st->claim)
+        meter_add(&st->claim->meter, id, by);
+}
+
+static void uncount(struct stream *st, enum meter_id id, uint64_t by)
+{
+    meter_sub(&st->session->seat.meter, id, by);
+    if (st->claim)
+        meter_sub(&st->claim->meter, id, by);
+}
+
+static enum life_answer answer_of(const struct stream *st)
+{
+    if (st->to_visitor == 0)
+        return LIFE_ANSWER_NONE;
+    return st->visitor && conn_queued(st->visitor) ? LIFE_ANSWER_QUEUED : LIFE_ANSWER_SENT;
+}
+
+static void set_state(struct stream *st, enum stream_state next)
+{
+    log_event(LOG_DEBUG, "stream_state", LOG_UINT("stream", st->id), LOG_INT("from", st->state),
+              LOG_INT("to", next));
+    st->state = next;
+}
+
+static void do_flow(struct stream *st, unsigned due)
+{
+    struct mux *mux = &st->session->mux;
+
+    if (due & FLOW_SEND_PAUSE && dialect_has_pause(mux->dialect))
+        (void)mux_write_pause(mux, &st->mux, MPROXY_PAUSE, st->to_visitor);
+    if (due & FLOW_SEND_RESUME && dialect_has_pause(mux->dialect))
+        (void)mux_write_pause(mux, &st->mux, MPROXY_RESUME, st->to_visitor);
+    if (due & FLOW_BLOCK)
+        session_block(st->session);
+    if (due & FLOW_UNBLOCK)
+        session_unblock(st->session);
+}
+
+static void free_grave(struct grave *g)
+{
+    struct stream *st = LIST_OWNER(g, struct stream, grave);
+
+    free(st->guard);
+    free(st);
+}
+
+static void log_end(const struct stream *st)
+{
+    log_event(LOG_INFO, "stream_end", LOG_UINT("stream", st->id),
+              LOG_UINT("tunnel", st->session->seat.id),
+              LOG_STR("service", stream_service_name[st->service]),
+              LOG_STR("name", st->claim ? st->claim->host : ""), LOG_UINT("port", st->port),
+              LOG_UINT("to_device", st->to_device), LOG_UINT("to_visitor", st->to_visitor),
+              LOG_INT("ms", loop_of(st)->now_ms - st->opened_ms), LOG_STR("why", st->why));
+}
+
+/* What the visitor will never get has not been delivered. */
+static void drop_visitor(struct stream *st)
+{
+    size_t lost = conn_queued(st->visitor);
+
+    uncount(st, METER_PAYLOAD_TO_VISITOR, lost);
+    st->to_visitor -= lost;
+    conn_close(st->visitor);
+    st->visitor = NULL;
+}
+
+static void stream_free(struct stream *st)
+{
+    if (st->visitor)
+        drop_visitor(st);
+    do_flow(st, flow_on_end(&st->flow));
+    log_end(st);
+    deadline_stop(&st->timer);
+    deadline_stop(&st->stall);
+    list_remove(&st->waiting);
+    uncount(st, METER_STREAMS_OPEN, 1);
+    mux_remove(&st->session->mux, &st->mux);
+    session_forget(st->session, st);
+    loop_bury(loop_of(st), &st->grave);
+}
+
+static void farewell(struct stream *st, enum mproxy_kind kind)
+{
+    if (st->state == STREAM_SILENT)
+        return; /* the device has never heard of it */
+    if (st->state == STREAM_ALONE) {
+        st->farewell = kind;
+        set_state(st, STREAM_PARTING); /* the timer that runs says when */
+        return;
+    }
+    (void)mux_write_end(&st->session->mux, &st->mux, kind);
+}
+
+static void start_quiet(struct stream *st)
+{
+    int64_t quiet_ms = limits_of(st)->half_close_ms;
+
+    if (st->state != STREAM_FLOWING)
+        return;
+    if (st->talk == STREAM_ANSWERED && quiet_ms > ANSWERED_QUIET_MS)
+        quiet_ms = ANSWERED_QUIET_MS;
+    loop_start_deadline(loop_of(st), &st->timer, quiet_ms);
+}
+
+/* Does what life.h says is due, in the order of the bits.  Returns whether the stream is gone. */
+static bool do_life(struct stream *st, unsigned due)
+{
+    if (due & LIFE_SEND_END)
+        farewell(st, MPROXY_END);
+    if (due & LIFE_SEND_ERROR)
+        farewell(st, MPROXY_ERROR);
+    if (due & (LIFE_SHUT_VISITOR | LIFE_RESET_VISITOR) && st->visitor) {
+        if (due & LIFE_SHUT_VISITOR)
+            conn_finish(st->visitor);
+        else
+            conn_finish_reset(st->visitor);
+        st->visitor = NULL;
+    }
+    if (due & LIFE_START_QUIET)
+        start_quiet(st);
+    if (due & LIFE_START_LINGER) /* conn_finish() lingers by itself */
+        due |= life_on_linger_over(&st->life);
+    if (!(due & LIFE_FREE))
+        return false;
+    if (st->state != STREAM_PARTING) {
+        stream_free(st);
+        return true;
+    }
+    if (st->visitor)
+        drop_visitor(st);
+    return false;
+}
+
+static void set_why(struct stream *st, const char *why)
+{
+    if (!st->why)
+        st->why = why;
+}
+
+/* conn_ops.room */
+static size_t room(void *owner)
+{
+    struct stream *st = owner;
+
+    if (st->life.state != LIFE_OPEN)
+        return CONN_READ_MAX; /* read and dropped */
+    if (st->state == STREAM_ALONE || st->device == STREAM_DEVICE_PAUSED ||
+        (st->guard && http_guard_is_waiting(st->guard)))
+        return 0;
+    return session_room(st->session, st);
+}
+
+static void sent_first(struct stream *st)
+{
+    int alone_ms = dialect_alone_ms(st->session->mux.dialect);
+
+    deadline_stop(&st->timer);
+    set_state(st, alone_ms ? STREAM_ALONE : STREAM_FLOWING);
+    if (alone_ms)
+        loop_start_deadline(loop_of(st), &st->timer, alone_ms);
+}
+
+static void see_visitor_eof(struct stream *st, const char *why)
+{
+    set_why(st, why);
+    (void)do_life(st, life_on_visitor_eof(&st->life));
+}
+
+/* conn_ops.on_bytes */
+static size_t on_bytes(void *owner, uint8_t *in, size_t len)
+{
+    struct stream *st = owner;
+    size_t pass = len;
+
+    if (st->life.state != LIFE_OPEN)
+        return len;
+    if (st->guard) {
+        ssize_t allowed = http_guard_feed(st->guard, in, len);
+
+        if (allowed < 0) {
+            see_visitor_eof(st, "other_host_or_bad_request");
+            return len;
+        }
+        pass = (size_t)allowed;
+    }
+    if (pass > CONN_READ_MAX)
+        pass = CONN_READ_MAX;
+    if (pass == 0 || mux_write_data(&st->session->mux, &st->mux, in, pass))
+        return 0;
+    st->to_device += pass;
+    st->talk = STREAM_ASKED;
+    count(st, METER_PAYLOAD_TO_DEVICE, pass);
+    if (st->state == STREAM_SILENT)
+        sent_first(st);
+    return pass;
+}
+
+size_t stream_on_bytes(struct stream *st, uint8_t *in, size_t len)
+{
+    return on_bytes(st, in, len);
+}
+
+/* Opens the device's local connection before the visitor has spoken.  Returns whether it could. */
+static bool open_silently(struct stream *st)
+{
+    struct mux *mux = &st->session->mux;
+
+    if (!dialect_has_silent_open(mux->dialect) || mux_write_silent_open(mux, &st->mux))
+        return false;
+    sent_first(st);
+    return true;
+}
+
+/* conn_ops.on_eof */
+static void on_eof(void *owner)
+{
+    struct stream *st = owner;
+
+    if (st->state == STREAM_SILENT && !open_silently(st)) {
+        set_why(st, "visitor_silent");
+        (void)do_life(st, life_on_visitor_lost(&st->life));
+        return;
+    }
+    see_visitor_eof(st, "visitor_end");
+}
+
+/* conn_ops.on_lost */
+static void on_lost(void *owner, int err)
+{
+    struct stream *st = owner;
+
+    (void)err;
+    set_why(st, "visitor_lost");
+    (void)do_life(st, life_on_visitor_lost(&st->life));
+}
+
+static void on_stall(struct deadline *d)
+{
+    struct stream *st = LIST_OWNER(d, struct stream, stall);
+
+    set_why(st, "visitor_stalled");
+    (void)do_life(st, life_on_visitor_lost(&st->life));
+}
+
+/* The queue to the visitor has grown or shrunk. */
+static void on_queue(struct stream *st)
+{
+    size_t queued = conn_queued(st->visitor);
+
+    if (queued)
+        loop_start_deadline(loop_of(st), &st->stall, limits_of(st)->visitor_stall_ms);
+    else
+        deadline_stop(&st->stall);
+    do_flow(st, flow_on_queued(&st->flow, &limits_of(st)->stream, queued));
+}
+
+/* conn_ops.on_drain */
+static void on_drain(void *owner)
+{
+    struct stream *st = owner;
+
+    on_queue(st);
+    if (conn_queued(st->visitor) == 0)
+        (void)do_life(st, life_on_drained(&st->life));
+}
+
+static const struct conn_ops visitor_ops = {
+    .room = room,
+    .on_bytes = on_bytes,
+    .on_drain = on_drain,
+    .on_eof = on_eof,
+    .on_lost = on_lost,
+};
+
+/* The device has answered the first frame, or has had long enough for it. */
+static void let_flow(struct stream *st)
+{
+    deadline_stop(&st->timer);
+    set_state(st, STREAM_FLOWING);
+    if (st->life.state == LIFE_HALF)
+        start_quiet(st);
+    if (st->visitor)
+        conn_update(st->visitor);
+}
+
+static void on_timer(struct deadline *d)
+{
+    struct stream *st = LIST_OWNER(d, struct stream, timer);
+
+    switch (st->state) {
+    case STREAM_SILENT: (void)open_silently(st); return;
+    case STREAM_ALONE: let_flow(st); return;
+    case STREAM_FLOWING: (void)do_life(st, life_on_quiet(&st->life, answer_of(st))); return;
+    case STREAM_PARTING:
+        (void)mux_write_end(&st->session->mux, &st->mux, st->farewell);
+        stream_free(st);
+        return;
+    case STREAM_STATES: return;
+    }
+}
+
+void stream_on_data(struct stream *st, const struct iovec *iov, unsigned iov_count)
+{
+    size_t total = 0;
+
+    if (!st->visitor)
+        return;
+    if (st->state == STREAM_ALONE)
+        let_flow(st);
+    for (unsigned i = 0; i < iov_count; i++)
+        total += iov[i].iov_len;
+    if (st->guard && http_guard_is_waiting(st->guard)) {
+        for (unsigned i = 0; i < iov_count; i++)
+            http_guard_on_answer(st->guard, slice_of(iov[i].iov_base, iov[i].iov_len));
+        conn_update(st->visitor);
+    }
+    if (conn_writev(st->visitor, iov, iov_count))
+        return; /* on_lost() follows */
+    st->to_visitor += total;
+    st->talk = STREAM_ANSWERED;
+    count(st, METER_PAYLOAD_TO_VISITOR, total);
+    if (st->life.state == LIFE_HALF)
+        start_quiet(st);
+    if (conn_queued(st->visitor) || deadline_is_running(&st->stall))
+        on_queue(st);
+}
+
+static void see_device_end(struct stream *st)
+{
+    set_why(st, "device_end");
+    do_flow(st, flow_on_end(&st->flow));
+    (void)do_life(st, life_on_device_end(&st->life, answer_of(st)));
+}
+
+/* The visitor that has not had a byte is told why in its own language. */
+static void give_up_unserved(struct stream *st)
+{
+    const struct session *s = st->session;
+
+    if (st->to_visitor == 0 && st->visitor && st->life.state <= LIFE_HALF) {
+        s->ops->on_unserved(s->owner, st->visitor, st->service);
+        st->visitor = NULL;
+    }
+}
+
+void stream_on_signal(struct stream *st, enum mproxy_kind kind)
+{
+    if (st->state == STREAM_PARTING)
+        return;
+    if (st->state == STREAM_ALONE)
+        let_flow(st);
+    if (kind == MPROXY_PAUSE) {
+        st->device = STREAM_DEVICE_PAUSED;
+    } else if (kind == MPROXY_RESUME) {
+        st->device = STREAM_DEVICE_TAKES;
+        if (st->visitor)
+            conn_update(st->visitor);
+    } else if (kind == MPROXY_END) {
+        see_device_end(st);
+    } else {
+        set_why(st, "device_error");
+        give_up_unserved(st);
+        do_flow(st, flow_on_end(&st->flow));
+        (void)do_life(st, life_on_device_error(&st->life, answer_of(st)));
+    }
+}
+
+/* Its conn drains by itself from here on: the stream must not outlive its session. */
+void stream_on_tunnel_lost(struct stream *st)
+{
+    set_why(st, "tunnel_lost");
+    if (st->state == STREAM_PARTING) {
+        stream_free(st);
+        return;
+    }
+    give_up_unserved(st);
+    if (!do_life(st, life_on_tunnel_lost(&st->life, LIFE_ANSWER_SENT)))
+        (void)do_life(st, life_on_drained(&st->life));
+}
+
+void stream_stop(struct stream *st)
+{
+    if (st->state == STREAM_PARTING)
+        return;
+    set_why(st, "stopped");
+    (void)do_life(st, life_on_stop(&st->life, answer_of(st)));
+}
+
+void stream_on_room(struct stream *st)
+{
+    if (st->visitor)
+        conn_update(st->visitor);
+}
+
+static int start_guard(struct stream *st, const struct stream_request *request)
+{
+    if (request->service != STREAM_HTTP)
+        return 0;
+    st->guard = malloc(sizeof(*st->guard));
+    if (!st->guard)
+        return -ENOMEM;
+    http_guard_init(st->guard, &request->host);
+    return 0;
+}
+
+int stream_open(struct session *s, struct claim *claim, const struct stream_request *request,
+                struct conn *visitor, struct stream **out)
+{
+    struct stream *st = calloc(1, sizeof(*st));
+    struct mux_route route = {
+        .visitor = &request->visitor,
+        .service = slice_text(stream_service_name[request->service]),
+        .service_port = request->port,
+        .name = request->service == STREAM_TCP ? slice_of(NULL, 0) : hostname_slice(&request->host),
+    };
+    int err = st ? start_guard(st, request) : -ENOMEM;
+
+    if (!err) {
+        s->mux.now_ms = s->setting->loop->now_ms;
+        err = mux_add(&s->mux, &st->mux, &route);
+    }
+    if (err) {
+        if (st)
+            free(st->guard);
+        free(st);
+        return err;
+    }
+    st->session = s;
+    st->claim = claim;
+    st->visitor = visitor;
+    st->service = request->service;
+    st->port = request->port;
+    st->id = session_admit(s, st);
+    st->opened_ms = s->setting->loop->now_ms;
+    st->grave.free = free_grave;
+    list_init(&st->waiting);
+    deadline_init(&st->timer, on_timer);
+    deadline_init(&st->stall, on_stall);
+    count(st, METER_STREAMS, 1);
+    count(st, METER_STREAMS_OPEN, 1);
+    if (st->service == STREAM_TCP)
+        loop_start_deadline(loop_of(st), &st->timer, limits_of(st)->tcp_silence_ms);
+    conn_set_owner(visitor, &visitor_ops, st);
+    *out = st;
+    return 0;
+}
