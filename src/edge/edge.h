@@ -1,0 +1,80 @@
+/* edge.h - one worker's part of the edge: what its visitors and devices need to find each other.
+ *
+ * Threads: belongs to its worker's loop; `rules` and `registry` are shared, and other workers are
+ *          reached through their mailboxes only.
+ * Units:   bytes, milliseconds.
+ */
+#ifndef RVPN_EDGE_EDGE_H
+#define RVPN_EDGE_EDGE_H
+
+#include "base/map.h"
+#include "edge/trust.h"
+#include "proto/hostname.h"
+#include "tunnel/session.h"
+
+struct front_route;
+
+enum edge_http { EDGE_HTTP_FORWARD, EDGE_HTTP_REDIRECT };
+
+struct edge_ports {
+    uint16_t first, last; /* both within */
+};
+
+/* What the operator decided; const once the workers run. */
+struct edge_rules {
+    struct hostname *names; /* the relay's own; addresses are always own */
+    size_t name_count;
+    enum edge_http http;
+    struct edge_ports *tcp_ports; /* that tokens may ask for */
+    size_t tcp_port_count;
+    struct address tcp_bind;
+    size_t sniff_bytes;
+    int64_t sniff_timeout_ms, handshake_timeout_ms, auth_timeout_ms, http_idle_ms;
+    int64_t dwell_ms;                   /* of the demonstration */
+    bool echo;                          /* whether /ws/echo is there, for conformance tests */
+    uint32_t visitors_max, tunnels_max; /* of this worker */
+    struct session_limits limits;
+    const struct front_route *routes; /* what the relay itself answers; ends with a NULL path */
+};
+
+enum edge_state { EDGE_OPEN, EDGE_DRAINING };
+
+struct edge {
+    unsigned worker;
+    enum edge_state state;
+    struct loop *loop;
+    const struct edge_rules *rules;
+    const struct trust *trust; /* until the next reload */
+    struct edge *workers;      /* all of them, in order; only `mailbox` of others may be used */
+    unsigned worker_count;
+    struct session_setting setting;
+    struct gather gather;
+    struct map devices;   /* by session id */
+    struct map ports;     /* raw TCP listeners of this worker, by port */
+    struct list visitors; /* that have not been routed yet */
+    struct list fronts;   /* connections to the relay itself */
+    uint64_t last_id;     /* of visitors, fronts and sessions of this worker */
+    struct edge_counts {
+        uint32_t visitors; /* unrouted visitors and fronts */
+        uint32_t devices;
+    } count;
+};
+
+/* `loop` is running or about to; `e` is one of workers[0..count). */
+void edge_init(struct edge *e, struct loop *loop, const struct edge_rules *rules,
+               struct registry *registry);
+void edge_fini(struct edge *e);
+
+/* A number that no visitor or session of any worker has had. */
+uint64_t edge_new_id(struct edge *e);
+
+/* No new visitors: who has not been routed is closed, devices go when their streams have ended. */
+void edge_drain(struct edge *e);
+
+/* The time for that is over: says goodbye to all devices. */
+void edge_drain_now(struct edge *e);
+
+/* A connection has come in on a shared port, or on a raw TCP port (`port_of_claim`). Takes `fd`. */
+void edge_accept(struct edge *e, int fd, const struct address *peer, uint16_t port);
+
+#endif

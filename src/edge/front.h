@@ -1,0 +1,73 @@
+/* front.h - the relay's own HTTP/1.1: one connection, request after request, and the routes that
+ * answer them.
+ *
+ * Heads are judged by proto/http_head; bodies are walked and dropped.  A handler answers once,
+ * with front_respond() or by taking the connection over as a WebSocket.
+ *
+ * Threads: belongs to its worker's loop.
+ * Memory:  `f` and `head` are lent to a handler for the call.
+ */
+#ifndef RVPN_EDGE_FRONT_H
+#define RVPN_EDGE_FRONT_H
+
+#include "edge/edge.h"
+#include "proto/http_head.h"
+
+struct front;
+
+struct front_request {
+    struct front *front;
+    struct edge *edge;
+    const struct http_head *head;
+    struct address peer;
+    const char *scheme; /* "https" or "http": how this connection came */
+};
+
+/* The table ends with a NULL path.  The first row that fits is taken: methods by name ("GET" also
+ * answers HEAD), "WEBSOCKET" for an upgrade; a path exactly, or every path if it is "*". */
+struct front_route {
+    const char *method;
+    const char *path;
+    void (*handle)(const struct front_request *request);
+};
+
+struct front_response {
+    int status;
+    const char *type;    /* Content-Type; NULL: text/plain; charset=utf-8 */
+    const char *headers; /* more field lines, each with its CRLF, or NULL */
+    struct slice body;
+};
+
+/* Answers.  Copies everything.  HEAD gets no body. */
+void front_respond(const struct front_request *request, const struct front_response *response);
+
+/* Answers with a plain page of one sentence. */
+void front_refuse(const struct front_request *request, int status, const char *sentence);
+
+/* The token that the request brings: "Authorization: Bearer", or the password of "Basic", or
+ * access_token in the query.  Empty if none; -EMSGSIZE, -EINVAL if it is no good.  `scratch`
+ * holds what has to be decoded. */
+enum front_token { FRONT_TOKEN_NONE, FRONT_TOKEN_QUERY, FRONT_TOKEN_HEADER, FRONT_TOKEN_BAD };
+enum front_token front_find_token(const struct http_head *head, struct slice *token,
+                                  char scratch[JWT_MAX + 1]);
+
+/* Whether the request's token is good and has `scope`; if not, it has been answered 401 or 403. */
+bool front_has_scope(const struct front_request *request, const char *scope);
+
+/* Whether the request comes from a page of another site (an Origin that is not ours). */
+bool front_is_foreign(const struct front_request *request);
+
+/* For "WEBSOCKET" routes: checks the handshake, answers 101 and gives the conn (set its owner at
+ * once); the front is gone then.  Returns NULL if it was no good and has been answered.  The bytes
+ * behind the request are offered to the new owner. */
+struct conn *front_take_websocket(const struct front_request *request);
+
+/* Takes over a visitor's conn that wants the relay itself; `tls` starts TLS on it. */
+enum front_kind { FRONT_PLAIN, FRONT_TLS };
+void front_start(struct edge *e, struct conn *conn, const struct address *peer,
+                 enum front_kind kind);
+
+/* Closes all that are open. */
+void front_close_all(struct edge *e);
+
+#endif
