@@ -66,23 +66,28 @@ static int read_len(const uint8_t *head, uint64_t *out)
     return 0;
 }
 
-static int open_control(struct ws_decoder *d)
+/* What the first two bytes of a head tell on their own, so that nobody waits for the rest. */
+static int check_front(struct ws_decoder *d, const uint8_t *head)
 {
-    if (d->opcode > WS_OP_PONG || !d->is_fin || d->frame_len > WS_CONTROL_MAX)
+    unsigned opcode = head[0] & OPCODE;
+    bool is_fin = head[0] & FIN;
+    bool is_masked = head[1] & MASKED;
+    bool is_bad = head[0] & RSV || is_masked != (d->sender == WS_FROM_DEVICE);
+
+    if (opcode & CONTROL_BIT)
+        is_bad |= opcode > WS_OP_PONG || !is_fin || (head[1] & LEN7) > WS_CONTROL_MAX;
+    else /* a message goes on if, and only if, one is open */
+        is_bad |= opcode > WS_OP_BINARY || (opcode == WS_OP_CONTINUATION) != (d->message != 0);
+    if (is_bad)
         return fail(d, WS_CODE_PROTOCOL);
-    d->phase = WS_PHASE_CONTROL;
+    if (opcode == WS_OP_TEXT && d->text == WS_TEXT_REFUSED)
+        return fail(d, WS_CODE_UNACCEPTABLE);
     return 0;
 }
 
 static int open_data(struct ws_decoder *d)
 {
-    bool is_first = d->opcode != WS_OP_CONTINUATION;
-
-    if (d->opcode > WS_OP_BINARY || is_first == (d->message != 0))
-        return fail(d, WS_CODE_PROTOCOL);
-    if (d->opcode == WS_OP_TEXT && d->text == WS_TEXT_REFUSED)
-        return fail(d, WS_CODE_UNACCEPTABLE);
-    if (is_first) {
+    if (d->opcode != WS_OP_CONTINUATION) {
         d->message = d->opcode;
         d->message_len = 0;
         d->utf8 = (struct utf8){0};
@@ -95,19 +100,20 @@ static int open_data(struct ws_decoder *d)
     return 0;
 }
 
+/* A whole head, whose front has been checked. */
 static int open_frame(struct ws_decoder *d, const uint8_t *head)
 {
-    bool is_masked = head[1] & MASKED;
-
-    if (head[0] & RSV || is_masked != (d->sender == WS_FROM_DEVICE) ||
-        read_len(head, &d->frame_len))
+    if (read_len(head, &d->frame_len))
         return fail(d, WS_CODE_PROTOCOL);
     d->opcode = head[0] & OPCODE;
     d->is_fin = head[0] & FIN;
     d->frame_at = 0;
-    if (is_masked)
+    if (d->sender == WS_FROM_DEVICE)
         memcpy(d->key, head + head_need(head, 2) - 4, 4);
-    return d->opcode & CONTROL_BIT ? open_control(d) : open_data(d);
+    if (!(d->opcode & CONTROL_BIT))
+        return open_data(d);
+    d->phase = WS_PHASE_CONTROL;
+    return 0;
 }
 
 static void tell(struct ws_event *out, enum ws_event_kind kind, struct slice span)
@@ -173,26 +179,30 @@ static int on_control(struct ws_decoder *d, struct ws_event *out)
     return 0;
 }
 
+/* A head that comes in parts is gathered in head[]. */
+static int gather_head(struct ws_decoder *d, const uint8_t *in, size_t len, size_t *used)
+{
+    for (*used = 0; *used < len;) {
+        d->head[d->head_len++] = in[(*used)++];
+        if (d->head_len == 2 && check_front(d, d->head))
+            return -EPROTO;
+        if (d->head_len < head_need(d->head, d->head_len))
+            continue;
+        d->head_len = 0;
+        return open_frame(d, d->head);
+    }
+    return 0;
+}
+
 /* Stores in *used how many bytes of a head were there, and opens its frame once it is whole. */
 static int take_head(struct ws_decoder *d, const uint8_t *in, size_t len, size_t *used)
 {
     size_t need = head_need(in, len);
-    size_t at = 0;
 
-    if (d->head_len == 0 && len >= need) {
-        *used = need;
-        return open_frame(d, in);
-    }
-    while (at < len) {
-        d->head[d->head_len++] = in[at++];
-        if (d->head_len < head_need(d->head, d->head_len))
-            continue;
-        d->head_len = 0;
-        *used = at;
-        return open_frame(d, d->head);
-    }
-    *used = at;
-    return 0;
+    if (d->head_len || len < need)
+        return gather_head(d, in, len, used);
+    *used = need;
+    return check_front(d, in) ? -EPROTO : open_frame(d, in);
 }
 
 static int feed_head(struct ws_decoder *d, const uint8_t *in, size_t len, size_t *used,

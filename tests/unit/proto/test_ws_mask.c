@@ -1,0 +1,84 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "proto/ws_mask.h"
+
+#include <string.h>
+
+#define LEN_MAX 700U
+#define AROUND 64U
+
+static const uint8_t key[4] = {0x37, 0xfa, 0x21, 0x3d};
+
+static void check(size_t align, size_t len, size_t offset)
+{
+    _Alignas(64) uint8_t got[AROUND + LEN_MAX + AROUND];
+    uint8_t want[sizeof(got)];
+
+    for (size_t i = 0; i < sizeof(got); i++)
+        got[i] = want[i] = (uint8_t)(i * 7 + len);
+    for (size_t i = 0; i < len; i++)
+        want[align + i] ^= key[(offset + i) % 4];
+    ws_mask(got + align, len, key, offset);
+    assert_memory_equal(got, want, sizeof(got));
+}
+
+static void every_length_masks_as_a_byte_loop_does_and_touches_nothing_else(void **state)
+{
+    (void)state;
+    for (size_t len = 0; len <= LEN_MAX; len++) {
+        for (size_t offset = 0; offset < 4; offset++)
+            check(len % AROUND, len, offset);
+    }
+}
+
+static void every_alignment_masks_as_a_byte_loop_does(void **state)
+{
+    static const size_t lens[] = {1, 3, 8, 31, 63, 64, 65, 127, 128, 129, 160, 500};
+
+    (void)state;
+    for (size_t align = 0; align < AROUND; align++) {
+        for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++)
+            check(align, lens[i], align % 4);
+    }
+}
+
+static void a_payload_masked_in_two_pieces_is_as_masked_in_one(void **state)
+{
+    uint8_t whole[300];
+    uint8_t pieces[300];
+
+    (void)state;
+    for (size_t cut = 0; cut <= sizeof(whole); cut++) {
+        for (size_t i = 0; i < sizeof(whole); i++)
+            whole[i] = pieces[i] = (uint8_t)i;
+        ws_mask(whole, sizeof(whole), key, 0);
+        ws_mask(pieces, cut, key, 0);
+        ws_mask(pieces + cut, sizeof(pieces) - cut, key, cut);
+        assert_memory_equal(whole, pieces, sizeof(whole));
+    }
+}
+
+static void the_example_of_the_rfc_comes_out(void **state)
+{
+    uint8_t bytes[] = {0x7f, 0x9f, 0x4d, 0x51, 0x58};
+
+    (void)state;
+    ws_mask(bytes, sizeof(bytes), key, 0);
+    assert_memory_equal(bytes, "Hello", 5);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_length_masks_as_a_byte_loop_does_and_touches_nothing_else),
+        cmocka_unit_test(every_alignment_masks_as_a_byte_loop_does),
+        cmocka_unit_test(a_payload_masked_in_two_pieces_is_as_masked_in_one),
+        cmocka_unit_test(the_example_of_the_rfc_comes_out),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
