@@ -191,7 +191,7 @@ static bool is_message_head(uint8_t *head, size_t *have, struct slice payload)
     for (size_t i = 0; i < payload.len && *have < MESSAGE_HEAD; i++)
         head[(*have)++] = payload.ptr[i];
     return (*have < 1 || head[0] == MESSAGE_CLIENT_HELLO) &&
-           (*have < 3 || (size_t)head[1] << 16 <= CLIENT_HELLO_MAX) &&
+           (*have < 2 || (size_t)head[1] << 16 <= CLIENT_HELLO_MAX) &&
            (*have < MESSAGE_HEAD || ((size_t)head[1] << 16 | u16(head + 2)) <= CLIENT_HELLO_MAX);
 }
 

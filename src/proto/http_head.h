@@ -5,8 +5,8 @@
  * differs from the target's, any second Content-Length or Transfer-Encoding or both together, bare
  * CR or LF, control bytes, folded lines, space before a colon.  One empty line before the request
  * line is let pass (RFC 9112 2.2).  The bytes are not changed: who forwards them forwards what
- * was checked.  Methods are those of the IANA registry and a few in use without it: others are
- * more often another protocol (RTSP, SSDP) than HTTP.
+ * was checked.  Methods are those that are in use (RFC 9110, WebDAV and its kin): others are more
+ * often another protocol (RTSP) than HTTP.
  *
  * Threads: reentrant.
  * Memory:  all slices are lent: they point into in[], and live as long as it.
