@@ -2,9 +2,10 @@
  * self-signed certificate.
  *
  * The folder is made with mode 0700, the files with 0600, each written beside its place, synced and
- * renamed: a crash leaves the old file or the new one.  Two processes that start at once are held
- * apart by a lock on the folder.  A folder or file that others may write, or a secret that others
- * may read, is refused, not repaired: who has read it cannot be undone.
+ * renamed: a crash leaves the old file or the new one.  Processes that start at once are held
+ * apart by a lock on the folder, which is held only inside state_take_*().  A folder or file that
+ * others may write, or a secret that others may read, is refused, not repaired: who has read it
+ * cannot be undone.
  *
  * Threads: main thread, before the workers start.
  * Errors:  0 or -Exxx, with one line for a person in state_error.
@@ -20,7 +21,7 @@
 #define STATE_PATH_MAX 4096U
 
 struct state {
-    int folder; /* fd, locked while open */
+    int folder; /* fd */
     char path[STATE_PATH_MAX - 64];
 };
 
@@ -42,10 +43,10 @@ struct state_certificate {
     const char *why;                  /* if made: "missing", "broken", "expired" or "names" */
 };
 
-/* Opens the folder `path`, which is made with its parents if need be, and locks it. */
+/* Opens the folder `path`, which is made with its parents if need be. */
 int state_open(struct state *s, const char *path, struct state_error *why);
 
-/* Unlocks.  Accepts a struct whose opening failed. */
+/* Accepts a struct whose opening failed. */
 void state_close(struct state *s);
 
 /* Reads the folder's signing secret; makes one of 32 random bytes, as base64url, if there is none.
