@@ -213,7 +213,7 @@ static void try_row(int (*parse)(struct slice, struct hostname *), const struct 
         fail_msg("%s: %d", row->what, err);
     if (!row->text && h.port != 4711)
         fail_msg("%s: refused, yet written", row->what);
-    if (row->text && (strcmp(h.text, row->text) || h.len != strlen(row->text) ||
+    if (row->text && (strcmp(h.text, row->text) != 0 || h.len != strlen(row->text) ||
                       h.kind != row->kind || h.port != row->port))
         fail_msg("%s: %s kind %d port %u", row->what, h.text, (int)h.kind, h.port);
 }

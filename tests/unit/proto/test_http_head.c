@@ -109,25 +109,28 @@ static void check_good(const struct good_row *row, const struct http_head *h)
                  (int)h->target_form, (int)h->framing, flags);
 }
 
-static void a_good_head_is_taken_apart_and_wants_more_until_its_last_byte(void **state)
+static void try_good(const struct good_row *row)
 {
     struct http_head head;
+    size_t len = strlen(row->in);
 
-    (void)state;
-    for (size_t i = 0; i < COUNT(good); i++) {
-        size_t len = strlen(good[i].in);
+    for (size_t cut = 0; cut < len; cut++) {
+        uint8_t *exact = vector_cut(row->in, cut);
 
-        for (size_t cut = 0; cut < len; cut++) {
-            uint8_t *exact = vector_cut(good[i].in, cut);
-
-            if (http_head_parse(exact, cut, &head) != 0)
-                fail_msg("%s cut at %zu", good[i].what, cut);
-            free(exact);
-        }
-        if (http_head_parse((const uint8_t *)good[i].in, len, &head) != (ssize_t)len)
-            fail_msg("%s", good[i].what);
-        check_good(&good[i], &head);
+        if (http_head_parse(exact, cut, &head) != 0)
+            fail_msg("%s cut at %zu", row->what, cut);
+        free(exact);
     }
+    if (http_head_parse((const uint8_t *)row->in, len, &head) != (ssize_t)len)
+        fail_msg("%s", row->what);
+    check_good(row, &head);
+}
+
+static void a_good_head_is_taken_apart_and_wants_more_until_its_last_byte(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(good); i++)
+        try_good(&good[i]);
 }
 
 struct bad_row {
@@ -319,81 +322,85 @@ static const struct bad_row bad[] = {
 
 /* Each prefix either wants more or is refused for the same reason: what is certain is said, and
  * nothing is said that later bytes could change. */
-static void a_bad_head_is_refused_whole_or_earlier_never_otherwise(void **state)
+static void try_bad(const struct bad_row *row)
 {
     struct http_head head;
+    ssize_t n = http_head_parse((const uint8_t *)row->in, row->len, &head);
+    ssize_t before = 0;
 
-    (void)state;
-    for (size_t i = 0; i < COUNT(bad); i++) {
-        ssize_t n = http_head_parse((const uint8_t *)bad[i].in, bad[i].len, &head);
-        ssize_t before = 0;
+    if (n != row->err)
+        fail_msg("%s: %zd", row->what, n);
+    for (size_t cut = 0; cut < row->len; cut++) {
+        uint8_t *exact = vector_cut(row->in, cut);
 
-        if (n != bad[i].err)
-            fail_msg("%s: %zd", bad[i].what, n);
-        for (size_t cut = 0; cut < bad[i].len; cut++) {
-            uint8_t *exact = vector_cut(bad[i].in, cut);
-
-            n = http_head_parse(exact, cut, &head);
-            if (n != before && !(before == 0 && n == bad[i].err))
-                fail_msg("%s cut at %zu: %zd", bad[i].what, cut, n);
-            before = n;
-            free(exact);
-        }
+        n = http_head_parse(exact, cut, &head);
+        if (n != before && !(before == 0 && n == row->err))
+            fail_msg("%s cut at %zu: %zd", row->what, cut, n);
+        before = n;
+        free(exact);
     }
 }
 
-/* Puts each byte that no head may contain at each place of a head. */
-static void a_control_byte_is_refused_wherever_it_stands(void **state)
+static void a_bad_head_is_refused_whole_or_earlier_never_otherwise(void **state)
 {
-    static const char text[] =
-        "\r\nPOST /a?b HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5\r\nX-Y: z \r\n\r\n";
+    (void)state;
+    for (size_t i = 0; i < COUNT(bad); i++)
+        try_bad(&bad[i]);
+}
+
+static const char whole[] =
+    "\r\nPOST /a?b HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5\r\nX-Y: z \r\n\r\n";
+#define WHOLE_LEN (sizeof(whole) - 1)
+
+/* The head above with byte `c` put at `at`. */
+static ssize_t parse_with(size_t at, unsigned c)
+{
+    uint8_t text[WHOLE_LEN + 1];
     struct http_head head;
 
-    (void)state;
-    for (size_t at = 0; at <= sizeof(text) - 1; at++) {
-        for (unsigned c = 0; c < 128; c++) {
-            char with[sizeof(text) + 1];
-            ssize_t n;
+    memcpy(text, whole, at);
+    text[at] = (uint8_t)c;
+    memcpy(text + at + 1, whole + at, WHOLE_LEN - at);
+    return http_head_parse(text, sizeof(text), &head);
+}
 
-            if ((c >= ' ' && c < 127) || c == '\t' || c == '\r' || c == '\n')
-                continue;
-            memcpy(with, text, at);
-            with[at] = (char)c;
-            memcpy(with + at + 1, text + at, sizeof(text) - at);
-            n = http_head_parse((uint8_t *)with, sizeof(text), &head);
-            /* Behind the head it belongs to the body. */
-            if (at < sizeof(text) - 1 ? n != -EPROTO && n != -ENOSYS : n <= 0)
-                fail_msg("byte %u at %zu: %zd", c, at, n);
-        }
+/* The head above without its byte at `at`. */
+static ssize_t parse_without(size_t at)
+{
+    uint8_t text[WHOLE_LEN - 1];
+    struct http_head head;
+
+    memcpy(text, whole, at);
+    memcpy(text + at, whole + at + 1, WHOLE_LEN - 1 - at);
+    return http_head_parse(text, sizeof(text), &head);
+}
+
+static void a_control_byte_is_refused_wherever_it_stands(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < WHOLE_LEN * 128; i++) {
+        unsigned c = (unsigned)(i % 128);
+        ssize_t n;
+
+        if ((c >= ' ' && c < 127) || c == '\t' || c == '\r' || c == '\n')
+            continue;
+        n = parse_with(i / 128, c);
+        if (n != -EPROTO && n != -ENOSYS)
+            fail_msg("byte %u at %zu: %zd", c, i / 128, n);
     }
 }
 
 static void half_a_line_end_more_or_less_is_refused_wherever_it_stands(void **state)
 {
-    static const char text[] = "POST /a?b HTTP/1.1\r\nHost: a.example\r\nX: y\r\n\r\n";
-    static const char ends[] = {'\r', '\n'};
-    struct http_head head;
-
     (void)state;
-    for (size_t at = 0; at < sizeof(text) - 1; at++) {
-        for (size_t e = 0; e < sizeof(ends); e++) {
-            char with[sizeof(text) + 1];
-
-            memcpy(with, text, at);
-            with[at] = ends[e];
-            memcpy(with + at + 1, text + at, sizeof(text) - at);
-            /* Before the last LF another one leaves the head as it was. */
-            if (http_head_parse((uint8_t *)with, sizeof(text), &head) > 0 && at + 1 < strlen(text))
-                fail_msg("byte %d put at %zu", ends[e], at);
-        }
-        if (text[at] == '\r' || text[at] == '\n') {
-            char without[sizeof(text)];
-
-            memcpy(without, text, at);
-            memcpy(without + at, text + at + 1, sizeof(text) - at - 1);
-            if (http_head_parse((uint8_t *)without, sizeof(text) - 2, &head) > 0)
-                fail_msg("line end left out at %zu", at);
-        }
+    for (size_t at = 0; at < WHOLE_LEN; at++) {
+        if (parse_with(at, '\r') > 0)
+            fail_msg("CR put at %zu", at);
+        /* Before the last LF another one leaves the head as it was. */
+        if (at < WHOLE_LEN - 1 && parse_with(at, '\n') > 0)
+            fail_msg("LF put at %zu", at);
+        if ((whole[at] == '\r' || whole[at] == '\n') && parse_without(at) > 0)
+            fail_msg("line end left out at %zu", at);
     }
 }
 
@@ -415,11 +422,11 @@ static void fields_are_at_most_a_hundred(void **state)
     (void)state;
     for (unsigned i = 1; i < HTTP_HEAD_FIELDS; i++)
         len += (size_t)snprintf(text + len, sizeof(text) - len, "x%u: %u\r\n", i, i);
-    memcpy(text + len, "\r\n", 2);
+    vector_put(text + len, "\r\n");
     assert_int_equal(http_head_parse((uint8_t *)text, len + 2, &head), len + 2);
     assert_int_equal(head.field_count, HTTP_HEAD_FIELDS);
     assert_true(slice_is_text(http_head_field(&head, "X99")->value, "99"));
-    memcpy(text + len, "y:\r\n", 4);
+    vector_put(text + len, "y:\r\n");
     assert_int_equal(http_head_parse((uint8_t *)text, len + 4, &head), -EMSGSIZE);
 }
 
@@ -432,12 +439,12 @@ static void a_head_is_at_most_64_kib(void **state)
 
     (void)state;
     memset(text, 'y', size);
-    memcpy(text, begin, sizeof(begin) - 1);
+    vector_put(text, begin);
     assert_int_equal(http_head_parse(text, HTTP_HEAD_MAX - 1, &head), 0);
     assert_int_equal(http_head_parse(text, HTTP_HEAD_MAX, &head), -EMSGSIZE);
-    memcpy(text + HTTP_HEAD_MAX - 3, "\r\n\r\n", 4);
+    vector_put(text + HTTP_HEAD_MAX - 3, "\r\n\r\n");
     assert_int_equal(http_head_parse(text, HTTP_HEAD_MAX + 1, &head), -EMSGSIZE);
-    memcpy(text + HTTP_HEAD_MAX - 4, "\r\n\r\n", 4);
+    vector_put(text + HTTP_HEAD_MAX - 4, "\r\n\r\n");
     assert_int_equal(http_head_parse(text, HTTP_HEAD_MAX + 1, &head), HTTP_HEAD_MAX);
     free(text);
 }
@@ -505,7 +512,7 @@ static void a_status_line_is_recognised(void **state)
             assert_int_equal(http_status_parse((const uint8_t *)row->in, (size_t)cut, &status), 0);
     }
     memset(text, 'x', sizeof(text));
-    memcpy(text, "HTTP/1.1 200 ", 13);
+    vector_put(text, "HTTP/1.1 200 ");
     assert_int_equal(http_status_parse((uint8_t *)text, sizeof(text), &status), -EPROTO);
 }
 

@@ -88,26 +88,30 @@ static void first_bytes_tell_who_speaks_what(void **state)
 }
 
 /* Once a kind or an answer is out, more bytes do not change it. */
+static void check_cuts(const struct row *row)
+{
+    enum sniffed_kind kind = SNIFFED_UNKNOWN;
+    enum sniff answer = SNIFF_MORE;
+
+    for (size_t cut = 0; cut <= row->len; cut++) {
+        uint8_t *exact = vector_cut(row->in, cut);
+        struct sniffed out;
+        enum sniff now = sniff(exact, cut, &out);
+
+        free(exact);
+        if ((answer != SNIFF_MORE && now != answer) ||
+            (kind != SNIFFED_UNKNOWN && out.kind != kind))
+            fail_msg("%s cut at %zu", row->what, cut);
+        answer = now;
+        kind = out.kind;
+    }
+}
+
 static void what_was_said_is_never_taken_back(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        enum sniffed_kind kind = SNIFFED_UNKNOWN;
-        enum sniff answer = SNIFF_MORE;
-
-        for (size_t cut = 0; cut <= rows[i].len; cut++) {
-            uint8_t *exact = vector_cut(rows[i].in, cut);
-            struct sniffed out;
-            enum sniff now = sniff(exact, cut, &out);
-
-            free(exact);
-            if ((answer != SNIFF_MORE && now != answer) ||
-                (kind != SNIFFED_UNKNOWN && out.kind != kind))
-                fail_msg("%s cut at %zu", rows[i].what, cut);
-            answer = now;
-            kind = out.kind;
-        }
-    }
+    for (size_t i = 0; i < COUNT(rows); i++)
+        check_cuts(&rows[i]);
 }
 
 static void check_hello(const char *file, enum sniff answer, const char *host)
@@ -145,7 +149,7 @@ static void past_64_kib_nobody_is_listened_to(void **state)
 
     (void)state;
     memset(text, 'y', SNIFF_MAX + 1);
-    memcpy(text, head, sizeof(head) - 1);
+    vector_put(text, head);
     assert_int_equal(sniff(text, SNIFF_MAX - 1, &out), SNIFF_MORE);
     assert_int_equal(sniff(text, SNIFF_MAX, &out), SNIFF_BAD);
     assert_int_equal(out.err, -EMSGSIZE);

@@ -14,7 +14,7 @@ struct vector {
     size_t len;
 };
 
-/* The file's bytes, to be freed; NULL ones if it cannot be read. */
+/* The file's bytes and a NUL behind them, to be freed; NULL ones if it cannot be read. */
 static inline struct vector vector_of_file(const char *path)
 {
     struct vector v = {NULL, 0};
@@ -24,7 +24,7 @@ static inline struct vector vector_of_file(const char *path)
     if (!file)
         return v;
     if (fseek(file, 0, SEEK_END) == 0 && (size = ftell(file)) >= 0 &&
-        fseek(file, 0, SEEK_SET) == 0 && (v.bytes = malloc((size_t)size + 1)))
+        fseek(file, 0, SEEK_SET) == 0 && (v.bytes = calloc(1, (size_t)size + 1)))
         v.len = fread(v.bytes, 1, (size_t)size, file);
     (void)fclose(file);
     return v;
@@ -56,6 +56,13 @@ static inline uint8_t *vector_cut(const void *bytes, size_t len)
     if (exact && len)
         memcpy(exact, bytes, len);
     return exact;
+}
+
+/* Copies `text` without its NUL to where it fits. */
+static inline void vector_put(void *to, const char *text)
+{
+    for (uint8_t *at = to; *text; at++, text++)
+        *at = (uint8_t)*text;
 }
 
 #endif
