@@ -195,13 +195,15 @@ static bool is_message_head(uint8_t *head, size_t *have, struct slice payload)
            (*have < MESSAGE_HEAD || ((size_t)head[1] << 16 | u16(head + 2)) <= CLIENT_HELLO_MAX);
 }
 
-/* Whether all of the message is there (FOUND), and how long it is with its head. */
-static enum client_hello measure(const uint8_t *in, size_t len, size_t *message_len)
+/* Whether all of the message is there (FOUND).  Counts what is there of it into *have, and how
+ * long it is into *want, both with its head. */
+static enum client_hello measure(const uint8_t *in, size_t len, size_t *have, size_t *want)
 {
     uint8_t head[MESSAGE_HEAD] = {0};
-    size_t have = 0;
-    size_t payload = 0;
+    size_t head_len = 0;
 
+    *have = 0;
+    *want = MESSAGE_HEAD;
     for (;;) {
         size_t record;
         size_t there;
@@ -214,11 +216,12 @@ static enum client_hello measure(const uint8_t *in, size_t len, size_t *message_
         in += RECORD_HEAD;
         len -= RECORD_HEAD;
         there = record < len ? record : len;
-        if (!is_message_head(head, &have, slice_of(in, there)))
+        if (!is_message_head(head, &head_len, slice_of(in, there)))
             return CLIENT_HELLO_BAD;
-        payload += there;
-        *message_len = MESSAGE_HEAD + ((size_t)head[1] << 16 | u16(head + 2));
-        if (have == MESSAGE_HEAD && payload >= *message_len)
+        *have += there;
+        if (head_len == MESSAGE_HEAD)
+            *want = MESSAGE_HEAD + ((size_t)head[1] << 16 | u16(head + 2));
+        if (head_len == MESSAGE_HEAD && *have >= *want)
             return CLIENT_HELLO_FOUND;
         if (there < record)
             return CLIENT_HELLO_MORE;
@@ -232,7 +235,8 @@ enum client_hello client_hello_parse(const uint8_t *in, size_t len, struct clien
     struct client_hello_wish wish = {.alpn_len = 0};
     struct records records = {in, 0};
     struct part message = {&records, 0};
-    enum client_hello answer = measure(in, len, &message.left);
+    size_t have;
+    enum client_hello answer = measure(in, len, &have, &message.left);
 
     if (answer != CLIENT_HELLO_FOUND)
         return answer;
@@ -241,6 +245,14 @@ enum client_hello client_hello_parse(const uint8_t *in, size_t len, struct clien
     if (answer == CLIENT_HELLO_FOUND || answer == CLIENT_HELLO_NO_NAME)
         *out = wish;
     return answer;
+}
+
+size_t client_hello_missing(const uint8_t *in, size_t len)
+{
+    size_t have;
+    size_t want;
+
+    return measure(in, len, &have, &want) == CLIENT_HELLO_MORE ? want - have : 0;
 }
 
 bool client_hello_has_alpn(const struct client_hello_wish *wish, const char *protocol)

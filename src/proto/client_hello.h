@@ -36,6 +36,9 @@ struct client_hello_wish {
  * and NO_NAME only. */
 enum client_hello client_hello_parse(const uint8_t *in, size_t len, struct client_hello_wish *out);
 
+/* How many bytes at least are missing where the answer is CLIENT_HELLO_MORE; 0 after any other. */
+size_t client_hello_missing(const uint8_t *in, size_t len);
+
 /* Whether `protocol` ("h2", "acme-tls/1") is among those offered. */
 bool client_hello_has_alpn(const struct client_hello_wish *wish, const char *protocol);
 

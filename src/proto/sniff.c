@@ -45,7 +45,7 @@ static enum sniff sniff_tls(const uint8_t *in, size_t len, struct sniffed *out)
     struct client_hello_wish wish;
 
     switch (client_hello_parse(in, len, &wish)) {
-    case CLIENT_HELLO_MORE: return SNIFF_MORE;
+    case CLIENT_HELLO_MORE: out->due_at = len + client_hello_missing(in, len); return SNIFF_MORE;
     case CLIENT_HELLO_NO_NAME: return SNIFF_NO_HOST;
     case CLIENT_HELLO_FOUND: out->host = wish.host; return SNIFF_FOUND;
     case CLIENT_HELLO_BAD: break;
@@ -90,9 +90,19 @@ enum sniff sniff(const uint8_t *in, size_t len, struct sniffed *out)
 
     out->kind = kind_of(in, seen);
     out->err = 0;
+    out->due_at = seen + 1;
     answer = look(in, seen, out);
     if (answer != SNIFF_MORE || seen < SNIFF_MAX)
         return answer;
     out->err = -EMSGSIZE;
     return SNIFF_BAD;
+}
+
+bool sniff_is_due(const struct sniffed *last, const uint8_t *in, size_t seen, size_t len)
+{
+    if (len >= SNIFF_MAX)
+        return true;
+    if (last->kind == SNIFFED_HTTP)
+        return len > seen && memchr(in + seen, '\n', len - seen);
+    return len >= last->due_at;
 }

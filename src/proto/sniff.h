@@ -31,6 +31,7 @@ enum sniffed_kind {
 struct sniffed {
     enum sniffed_kind kind; /* written always, as soon as it is certain */
     int err;                /* of SNIFF_BAD: -EPROTO, or as http_head_parse() has it; else 0 */
+    size_t due_at;          /* of SNIFF_MORE: fewer bytes than that cannot be answered */
     struct hostname host;   /* of SNIFF_FOUND; for TLS an address where the SNI is one */
 };
 
@@ -38,5 +39,10 @@ struct sniffed {
  * TLS records.  Past SNIFF_MAX bytes without an answer the answer is SNIFF_BAD, -EMSGSIZE.  HTTP
  * is judged by its whole head: call http_head_parse() for the rest of it. */
 enum sniff sniff(const uint8_t *in, size_t len, struct sniffed *out);
+
+/* Whether another look is worth its time, `last` being that of a SNIFF_MORE for in[0..seen): a
+ * head that comes byte by byte is then looked at once a line, a hello when as much of it may be
+ * there as it said it has, and not 64 Ki times. */
+bool sniff_is_due(const struct sniffed *last, const uint8_t *in, size_t seen, size_t len);
 
 #endif

@@ -20,6 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum sniff answer = SNIFF_MORE;
     enum sniffed_kind kind = SNIFFED_UNKNOWN;
     size_t step = size / 32 + 1;
+    size_t due_at = 0;
 
     for (size_t cut = 0; cut <= size; cut += step) {
         struct sniffed out;
@@ -29,6 +30,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if ((answer != SNIFF_MORE && now != answer) ||
             (kind != SNIFFED_UNKNOWN && out.kind != kind))
             abort();
+        if (now == SNIFF_MORE ? out.due_at <= cut : now != SNIFF_BAD && cut < due_at)
+            abort();
+        due_at = out.due_at;
         answer = now;
         kind = out.kind;
     }

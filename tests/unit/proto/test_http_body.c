@@ -70,6 +70,7 @@ static const struct row bad[] = {
     {"data too short", BYTES("5\r\nhell\r\n0\r\n\r\n")},
     {"LF after the data", BYTES("5\r\nhello\n0\r\n")},
     {"CR after the data", BYTES("5\r\nhello\r0\r\n")},
+    {"another byte after the data's CR", BYTES("5\r\nhello\rX0\r\n\r\n")},
     {"nothing after the data", BYTES("5\r\nABCDE0\r\n")},
     {"empty line after the data", BYTES("3\r\nfoo\r\n\r\n")},
     {"LF ends the trailers", BYTES("0\r\n\n")},

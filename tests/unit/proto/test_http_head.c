@@ -404,6 +404,31 @@ static void half_a_line_end_more_or_less_is_refused_wherever_it_stands(void **st
     }
 }
 
+/* Puts each byte that is none of `allowed` into the head above at `at`. */
+static void try_bytes(size_t at, const char *allowed)
+{
+    for (unsigned c = 0; c < 256; c++) {
+        bool is_allowed = c >= 128 ? strchr(allowed, 0x80) != NULL : c && strchr(allowed, (int)c);
+
+        if ((parse_with(at, c) > 0) != is_allowed)
+            fail_msg("byte %u at %zu", c, at);
+    }
+}
+
+#define ALNUM "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+static void names_targets_and_values_have_the_bytes_that_are_theirs_and_no_others(void **state)
+{
+    size_t target = (size_t)(strstr(whole, "b HTTP") - whole);
+    size_t name = (size_t)(strstr(whole, "-Y") - whole);
+    size_t value = (size_t)(strstr(whole, "z \r") - whole);
+
+    (void)state;
+    try_bytes(target, ALNUM "!\"$%&'()*+,-./:;<=>?@[\\]^_`{|}~");
+    try_bytes(name, ALNUM "!#$%&'*+-.^_`|~:"); /* the colon ends it */
+    try_bytes(value, ALNUM "\t !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\x80");
+}
+
 static void a_head_ends_at_its_blank_line_whatever_follows(void **state)
 {
     static const char text[] = "GET / HTTP/1.1\r\n" HOST "\r\n\0\xff more";
@@ -523,6 +548,7 @@ int main(void)
         cmocka_unit_test(a_bad_head_is_refused_whole_or_earlier_never_otherwise),
         cmocka_unit_test(a_control_byte_is_refused_wherever_it_stands),
         cmocka_unit_test(half_a_line_end_more_or_less_is_refused_wherever_it_stands),
+        cmocka_unit_test(names_targets_and_values_have_the_bytes_that_are_theirs_and_no_others),
         cmocka_unit_test(a_head_ends_at_its_blank_line_whatever_follows),
         cmocka_unit_test(fields_are_at_most_a_hundred),
         cmocka_unit_test(a_head_is_at_most_64_kib),

@@ -166,12 +166,58 @@ static void past_64_kib_nobody_is_listened_to(void **state)
     free(text);
 }
 
+/* Comes byte by byte, is looked at when that is due, and ends with `answer`.  Returns how often it
+ * was looked at. */
+static unsigned drip(const uint8_t *in, size_t len, enum sniff answer)
+{
+    struct sniffed last = {.due_at = 1};
+    enum sniff now = SNIFF_MORE;
+    unsigned looks = 0;
+    size_t seen = 0;
+
+    for (size_t n = 1; n <= len && now == SNIFF_MORE; n++) {
+        if (!sniff_is_due(&last, in, seen, n))
+            continue;
+        now = sniff(in, n, &last);
+        seen = n;
+        looks++;
+    }
+    assert_int_equal(now, answer);
+    assert_int_equal(seen, len);
+    return looks;
+}
+
+static void what_comes_in_drips_is_looked_at_seldom_and_answered_at_the_same_byte(void **state)
+{
+    static const char head[] =
+        "GET /long/path HTTP/1.1\r\nHost: a.example\r\nX: yyyyyyyyyyyy\r\n\r\n";
+    static const char path[] = RVPN_VECTORS "/tls/clienthello/chromium156-001.bin";
+    struct vector whole = vector_of_file(path);
+    struct vector split = {calloc(6, whole.len + 1), 0};
+
+    (void)state;
+    assert_true(whole.len > 5);
+    /* G, E, T, space, and four line ends */
+    assert_int_equal(drip((const uint8_t *)head, sizeof(head) - 1, SNIFF_FOUND), 8);
+    assert_true(drip(whole.bytes, whole.len, SNIFF_FOUND) < 12);
+    for (size_t i = 5; i < whole.len; i++) {
+        uint8_t record[] = {22, 3, 1, 0, 1, whole.bytes[i]};
+
+        memcpy(split.bytes + split.len, record, sizeof(record));
+        split.len += sizeof(record);
+    }
+    assert_true(drip(split.bytes, split.len, SNIFF_FOUND) < 100);
+    free(whole.bytes);
+    free(split.bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_bytes_tell_who_speaks_what),
         cmocka_unit_test(what_was_said_is_never_taken_back),
         cmocka_unit_test(a_hello_is_tls_from_its_second_byte_and_names_its_host_at_its_last),
+        cmocka_unit_test(what_comes_in_drips_is_looked_at_seldom_and_answered_at_the_same_byte),
         cmocka_unit_test(past_64_kib_nobody_is_listened_to),
     };
 
