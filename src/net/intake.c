@@ -1,0 +1,176 @@
+#include "net/intake.h"
+
+#include "net/outlet.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+/* A recv() of ciphertext needs this much plaintext room: itself and a partial record before it. */
+#define TAKE_ROOM (LOOP_CIPHER_BYTES + 2 * RECORD_BYTES)
+
+static void start_feeding_tls(struct conn *c, const uint8_t *bytes, size_t len);
+
+/* Copies what was kept to the start of the plain scratch, where new bytes join it. */
+static size_t load_kept(struct conn *c)
+{
+    struct iovec iov[CONN_KEPT_MAX / BUF_CHUNK_BIG + 2];
+    size_t total, at = 0;
+    unsigned count = buf_peek(&c->kept, iov, sizeof(iov) / sizeof(iov[0]), &total);
+
+    for (unsigned i = 0; i < count; i++) {
+        memcpy(c->loop->plain + at, iov[i].iov_base, iov[i].iov_len);
+        at += iov[i].iov_len;
+    }
+    return at;
+}
+
+/* Offers the first `len` bytes of the plain scratch and keeps what is not taken. */
+static void offer(struct conn *c, size_t len)
+{
+    bool was_plain = !c->tls;
+    const struct conn_ops *ops = c->ops;
+    uint8_t *in = c->loop->plain;
+    size_t taken = c->ops->on_bytes(c->owner, in, len);
+    int err;
+
+    if (c->state != CONN_OPEN)
+        return;
+    buf_drop(&c->kept, c->kept.len);
+    if (was_plain && c->tls) {
+        start_feeding_tls(c, in + taken, len - taken);
+        return;
+    }
+    if (taken == len)
+        return;
+    err = buf_put(&c->kept, in + taken, len - taken);
+    if (err)
+        conn_lose(c, err == -ENOBUFS ? -EMSGSIZE : err);
+    else if (c->ops != ops) /* the new owner has not seen them yet */
+        loop_defer(c->loop, &c->turn);
+}
+
+static void see_eof(struct conn *c)
+{
+    if (c->receiving == CONN_EOF || !conn_is_alive(c))
+        return;
+    c->receiving = CONN_EOF;
+    c->ops->on_eof(c->owner);
+}
+
+static void receive_plain(struct conn *c, size_t room)
+{
+    size_t kept = load_kept(c);
+    ssize_t got =
+        recv(c->fd, c->loop->plain + kept, room < CONN_READ_MAX ? room : CONN_READ_MAX, 0);
+
+    if (got == -1) {
+        if (errno != EAGAIN && errno != EINTR)
+            conn_lose(c, -errno);
+        return;
+    }
+    c->wire_in += (size_t)got;
+    if (got > 0 || kept > 0)
+        offer(c, kept + (size_t)got);
+    if (got == 0)
+        see_eof(c);
+}
+
+/* Decrypts in[0..len) behind the first `at` bytes of the plain scratch.  Returns the plaintext's
+ * length; *end is 0 or why there will be no more. */
+static size_t decrypt(struct conn *c, const uint8_t *in, size_t len, size_t at, int *end)
+{
+    ssize_t got;
+
+    tls_feed(c->tls, in, len);
+    got = tls_take(c->tls, c->loop->plain + at, LOOP_PLAIN_BYTES - at);
+    if (got >= 0 && c->tls->in_len == 0) {
+        *end = 0;
+        return (size_t)got;
+    }
+    if (got >= 0) { /* bytes behind an end or an error: ask again for which */
+        ssize_t next =
+            tls_take(c->tls, c->loop->plain + at + got, LOOP_PLAIN_BYTES - at - (size_t)got);
+
+        *end = next < 0 ? (int)next : -EPROTO;
+        return (size_t)got;
+    }
+    *end = (int)got;
+    return 0;
+}
+
+static void offer_decrypted(struct conn *c, size_t kept, size_t len, int end)
+{
+    if (c->out.len) /* a handshake or a key update has something to say */
+        loop_defer(c->loop, &c->turn);
+    if (len > kept || (end && kept))
+        offer(c, len);
+    if (end == -ESHUTDOWN)
+        see_eof(c);
+    else if (end) {
+        (void)outlet_flush(c); /* the alert that says why */
+        conn_lose(c, end);
+    }
+}
+
+static void start_feeding_tls(struct conn *c, const uint8_t *bytes, size_t len)
+{
+    size_t got;
+    int end;
+
+    if (len > LOOP_CIPHER_BYTES) {
+        conn_lose(c, -EMSGSIZE);
+        return;
+    }
+    memcpy(c->loop->cipher, bytes, len);
+    got = decrypt(c, c->loop->cipher, len, 0, &end);
+    offer_decrypted(c, 0, got, end);
+}
+
+static void receive_tls(struct conn *c)
+{
+    size_t kept = load_kept(c);
+    size_t len = kept;
+    ssize_t got;
+    int end = 0;
+
+    do {
+        got = recv(c->fd, c->loop->cipher, LOOP_CIPHER_BYTES, 0);
+        if (got <= 0)
+            break;
+        c->wire_in += (size_t)got;
+        len += decrypt(c, c->loop->cipher, (size_t)got, len, &end);
+    } while (!end && (size_t)got == LOOP_CIPHER_BYTES && LOOP_PLAIN_BYTES - len >= TAKE_ROOM);
+    if (got == 0)
+        end = end ? end : -ESHUTDOWN; /* a FIN without close_notify ends it as well */
+    else if (got == -1 && errno != EAGAIN && errno != EINTR)
+        end = -errno;
+    offer_decrypted(c, kept, len, end);
+}
+
+/* A hang-up while nobody wants to read: find out whether the connection is still any good. */
+static void see_hangup(struct conn *c)
+{
+    int err = 0;
+    socklen_t len = sizeof(err);
+
+    (void)getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len);
+    conn_lose(c, err ? -err : -ECONNRESET);
+}
+
+void intake_receive(struct conn *c, unsigned ready)
+{
+    size_t room = c->receiving == CONN_RECEIVING ? c->ops->room(c->owner) : 0;
+
+    if (room && c->tls)
+        receive_tls(c);
+    else if (room)
+        receive_plain(c, room);
+    else if (ready & LOOP_HANGUP)
+        see_hangup(c);
+}
+
+void intake_offer_kept(struct conn *c)
+{
+    if (c->state == CONN_OPEN && c->kept.len && c->ops->room(c->owner) > 0)
+        offer(c, load_kept(c));
+}
