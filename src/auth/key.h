@@ -11,7 +11,6 @@
 
 #include "base/slice.h"
 
-#include <jansson.h>
 #include <openssl/types.h>
 
 #define KEY_KID_MAX 128         /* bytes */
@@ -40,8 +39,10 @@ enum key_alg {
     KEY_ALGS
 };
 
+#define KEY_BIT(alg) (1U << (alg))
+
 struct key {
-    unsigned algs; /* 1U << enum key_alg, of each that it may be used for */
+    unsigned algs; /* KEY_BIT() of each that it may be used for */
     uint8_t *secret;
     size_t secret_len;
     EVP_PKEY *public_key;                      /* NULL for a secret */
@@ -58,8 +59,8 @@ int key_init_secret(struct key *k, struct slice secret, const char **why);
 /* One PEM public key. */
 int key_init_pem(struct key *k, struct slice text, const char **why);
 
-/* A JWK (RFC 7517), kid included. */
-int key_init_jwk(struct key *k, const json_t *jwk, const char **why);
+/* Takes `pkey`, also when it fails: RSA (for RS256), P-256, P-384, P-521, Ed25519. */
+int key_init_public(struct key *k, EVP_PKEY *pkey, const char **why);
 
 void key_fini(struct key *k);
 

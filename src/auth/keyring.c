@@ -1,6 +1,7 @@
 #include "auth/keyring.h"
 
 #include "auth/document.h"
+#include "auth/jwk.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -129,7 +130,7 @@ static int add_set(struct keyring *kr, const json_t *set)
     {
         struct key k = {0};
         const char *why = "";
-        int err = json_is_object(jwk) ? key_init_jwk(&k, jwk, &why) : -EINVAL;
+        int err = json_is_object(jwk) ? jwk_parse(jwk, &k, &why) : -EINVAL;
 
         if (err == -ENOTSUP) /* RFC 7517 section 5 */
             continue;
@@ -185,7 +186,7 @@ int keyring_add_jwks(struct keyring *kr, struct slice text)
         struct key k = {0};
         const char *why = "";
 
-        err = key_init_jwk(&k, root, &why);
+        err = jwk_parse(root, &k, &why);
         err = add_made(kr, NULL, &k, err, why);
     }
     if (err)
@@ -222,7 +223,7 @@ size_t keyring_find(const struct keyring *kr, const char *kid, enum key_alg alg,
     for (size_t i = 0; i < kr->count && found < max; i++) {
         const struct key *k = &kr->keys[i];
 
-        if ((k->algs & 1U << alg) && (!kid || (*kid && strcmp(k->kid, kid) == 0)))
+        if ((k->algs & KEY_BIT(alg)) && (!kid || (*kid && strcmp(k->kid, kid) == 0)))
             out[found++] = k;
     }
     return found;
@@ -231,7 +232,7 @@ size_t keyring_find(const struct keyring *kr, const char *kid, enum key_alg alg,
 const struct key *keyring_signer(const struct keyring *kr)
 {
     for (size_t i = 0; i < kr->count; i++) {
-        if (kr->keys[i].secret && (kr->keys[i].algs & 1U << KEY_HS256))
+        if (kr->keys[i].secret && (kr->keys[i].algs & KEY_BIT(KEY_HS256)))
             return &kr->keys[i];
     }
     return NULL;
