@@ -26,7 +26,8 @@ static const struct word {
 static enum mproxy_kind kind_of(struct slice service)
 {
     for (size_t i = 0; i < WORDS; i++) {
-        if (service.len == words[i].len && memcmp(service.ptr, words[i].text, service.len) == 0)
+        if (service.len == words[i].len &&
+            slice_is_equal(service, slice_of(words[i].text, words[i].len)))
             return words[i].kind;
     }
     return MPROXY_DATA;

@@ -81,22 +81,27 @@ int ws_handshake_accept(struct slice key, char out[WS_ACCEPT_SIZE])
     return 0;
 }
 
+static size_t put(uint8_t *out, struct slice bytes)
+{
+    memcpy(out, bytes.ptr, bytes.len);
+    return bytes.len;
+}
+
 ssize_t ws_handshake_write(struct slice key, uint8_t *out)
 {
-    static const char head[] = "HTTP/1.1 101 Switching Protocols\r\n"
-                               "Upgrade: websocket\r\n"
-                               "Connection: Upgrade\r\n"
-                               "Sec-WebSocket-Accept: ";
-    const size_t head_len = sizeof(head) - 1;
     char accept[WS_ACCEPT_SIZE];
+    size_t len = 0;
     int err = ws_handshake_accept(key, accept);
 
     if (err)
         return err;
-    memcpy(out, head, head_len);
-    memcpy(out + head_len, accept, WS_ACCEPT_SIZE - 1);
-    memcpy(out + head_len + WS_ACCEPT_SIZE - 1, "\r\n\r\n", 4);
-    return (ssize_t)(head_len + WS_ACCEPT_SIZE - 1 + 4);
+    len += put(out, slice_text("HTTP/1.1 101 Switching Protocols\r\n"
+                               "Upgrade: websocket\r\n"
+                               "Connection: Upgrade\r\n"
+                               "Sec-WebSocket-Accept: "));
+    len += put(out + len, slice_text(accept));
+    len += put(out + len, slice_text("\r\n\r\n"));
+    return (ssize_t)len;
 }
 
 bool ws_handshake_is_old(struct slice key)

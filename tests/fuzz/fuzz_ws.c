@@ -36,24 +36,28 @@ static void tell(struct told *t, const struct ws_event *event)
     }
 }
 
+/* One call.  Returns how many bytes it used; all of them after an error. */
+static size_t feed_once(struct ws_decoder *d, uint8_t *bytes, size_t len, struct told *t)
+{
+    struct ws_event event;
+    ssize_t used = ws_decoder_feed(d, bytes, len, &event);
+
+    if (used < 0) {
+        t->close_code = d->close_code;
+        assert(t->close_code);
+        return len;
+    }
+    assert(used > 0 && (size_t)used <= len);
+    assert(event.kind != WS_NONE || (size_t)used == len);
+    if (event.kind != WS_NONE)
+        tell(t, &event);
+    return (size_t)used;
+}
+
 static void feed(struct ws_decoder *d, uint8_t *bytes, size_t len, struct told *t)
 {
-    for (size_t at = 0; at < len && !t->close_code;) {
-        struct ws_event event;
-        ssize_t used = ws_decoder_feed(d, bytes + at, len - at, &event);
-
-        if (used < 0) {
-            t->close_code = d->close_code;
-            assert(t->close_code);
-            return;
-        }
-        assert(used > 0 && (size_t)used <= len - at);
-        at += (size_t)used;
-        if (event.kind == WS_NONE)
-            assert(at == len);
-        else
-            tell(t, &event);
-    }
+    for (size_t at = 0; at < len;)
+        at += feed_once(d, bytes + at, len - at, t);
 }
 
 static struct told run(const uint8_t *data, size_t size, enum ws_sender sender, size_t step)

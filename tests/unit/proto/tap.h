@@ -3,6 +3,7 @@
 #ifndef RVPN_TESTS_UNIT_PROTO_TAP_H
 #define RVPN_TESTS_UNIT_PROTO_TAP_H
 
+#include "gather.h"
 #include "hex.h"
 
 #include <stdbool.h>
@@ -16,26 +17,13 @@ enum tap_from { TAP_FROM_DEVICE, TAP_FROM_RELAY };
 struct tap_stream {
     unsigned long connection;
     enum tap_from from;
-    uint8_t *bytes;
-    size_t len;
+    struct gather said;
 };
 
 struct tap {
     struct tap_stream streams[TAP_STREAMS];
     size_t count;
 };
-
-static inline void tap_add(struct tap_stream *s, const uint8_t *bytes, size_t len)
-{
-    s->bytes = realloc(s->bytes, s->len + len + 1);
-    if (!s->bytes)
-        abort();
-    if (bytes)
-        memcpy(s->bytes + s->len, bytes, len);
-    else
-        memset(s->bytes + s->len, 'x', len);
-    s->len += len;
-}
 
 /* The stream that "+0.685 #1 C>S BIN ..." belongs to; NULL if the line opens no binary message. */
 static inline struct tap_stream *tap_open(struct tap *t, const char *line)
@@ -66,11 +54,11 @@ static inline void tap_line(struct tap_stream *s, char *line)
     size_t len;
 
     if (strncmp(line, "    ... ", 8) == 0) {
-        tap_add(s, NULL, strtoul(line + 8, NULL, 10));
+        gather_add(&s->said, slice_of(NULL, strtoul(line + 8, NULL, 10)));
     } else if (text && strlen(line) > 10) {
         *text = '\0';
         bytes = hex_bytes(line + 10, &len);
-        tap_add(s, bytes, len);
+        gather_add(&s->said, slice_of(bytes, len));
         free(bytes);
     }
 }
@@ -97,7 +85,7 @@ static inline bool tap_load(struct tap *t, const char *path)
 static inline void tap_fini(struct tap *t)
 {
     for (size_t i = 0; i < t->count; i++)
-        free(t->streams[i].bytes);
+        gather_fini(&t->streams[i].said);
 }
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <cmocka.h>
 
+#include "gather.h"
 #include "hex.h"
 #include "proto/ws.h"
 
@@ -22,8 +23,7 @@ struct told {
     FILE *out;
     char *text;
     size_t len;
-    uint8_t *message; /* the open message, gathered */
-    size_t message_len;
+    struct gather message; /* the open one */
 };
 
 static void told_init(struct told *t)
@@ -37,7 +37,7 @@ static void told_fini(struct told *t)
 {
     (void)fclose(t->out);
     free(t->text);
-    free(t->message);
+    gather_fini(&t->message);
 }
 
 static const char *told_text(struct told *t)
@@ -56,16 +56,11 @@ static void tell_bytes(struct told *t, const char *what, struct slice bytes)
 
 static void tell_data(struct told *t, const struct ws_event *event)
 {
-    t->message = realloc(t->message, t->message_len + event->span.len + 1);
-    assert_non_null(t->message);
-    if (event->span.len)
-        memcpy(t->message + t->message_len, event->span.ptr, event->span.len);
-    t->message_len += event->span.len;
+    gather_add(&t->message, event->span);
     if (!event->is_last)
         return;
-    tell_bytes(t, event->opcode == WS_OP_TEXT ? "text" : "binary",
-               slice_of(t->message, t->message_len));
-    t->message_len = 0;
+    tell_bytes(t, event->opcode == WS_OP_TEXT ? "text" : "binary", gather_slice(&t->message));
+    t->message.len = 0;
 }
 
 static void tell(struct told *t, const struct ws_event *event)

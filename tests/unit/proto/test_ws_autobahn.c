@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "gather.h"
 #include "hex.h"
 #include "proto/ws.h"
 #include "vector.h"
@@ -20,9 +21,8 @@
 struct echo {
     struct ws_decoder decoder;
     json_t *seen; /* as the suite writes it: ["message", text, is_binary], ["pong", text] */
-    uint8_t *message;
-    size_t message_len;
-    unsigned close_code; /* of the Close we would send; 0 while none is due */
+    struct gather message; /* the open one */
+    unsigned close_code;   /* of the Close we would send; 0 while none is due */
     bool notes_waits;
     unsigned waits;
 };
@@ -37,7 +37,7 @@ static void echo_init(struct echo *e)
 static void echo_fini(struct echo *e)
 {
     json_decref(e->seen);
-    free(e->message);
+    gather_fini(&e->message);
 }
 
 /* The suite's way to write a payload: as text if it is UTF-8, else in hex. */
@@ -60,17 +60,13 @@ static json_t *payload(struct slice bytes)
 
 static void on_data(struct echo *e, const struct ws_event *event)
 {
-    e->message = realloc(e->message, e->message_len + event->span.len + 1);
-    assert_non_null(e->message);
-    if (event->span.len)
-        memcpy(e->message + e->message_len, event->span.ptr, event->span.len);
-    e->message_len += event->span.len;
+    gather_add(&e->message, event->span);
     if (!event->is_last)
         return;
-    (void)json_array_append_new(e->seen, json_pack("[s,o,b]", "message",
-                                                   payload(slice_of(e->message, e->message_len)),
-                                                   event->opcode == WS_OP_BINARY));
-    e->message_len = 0;
+    (void)json_array_append_new(e->seen,
+                                json_pack("[s,o,b]", "message", payload(gather_slice(&e->message)),
+                                          event->opcode == WS_OP_BINARY));
+    e->message.len = 0;
 }
 
 static void on_event(struct echo *e, const struct ws_event *event)
