@@ -1,0 +1,23 @@
+/* tunnels.h - GET /api/tunnels: who is connected, what each serves, and every counter.
+ *
+ * {"tunnels": [{"id", "worker", "peer", "label", "since" (ISO 8601, UTC), the counters of
+ * meter_name, "names": [{"host" or "port", "subject", the counters}]}],
+ *  "counts": {"tunnels", "names", "away"}}
+ *
+ * Counters are read one by one while their owners go on counting: two of them need not be of the
+ * same moment.
+ *
+ * Threads: any.
+ */
+#ifndef RVPN_ADMIN_TUNNELS_H
+#define RVPN_ADMIN_TUNNELS_H
+
+#include "edge/front.h"
+
+/* Gives the document as text: free() it.  NULL when out of memory. */
+char *tunnels_write(struct registry *r);
+
+/* The "GET" route; wants a token with scope "admin". */
+void tunnels_serve(const struct front_request *request);
+
+#endif
