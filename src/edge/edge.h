@@ -53,6 +53,7 @@ struct edge {
     struct map ports;     /* raw TCP listeners of this worker, by port */
     struct list visitors; /* that have not been routed yet */
     struct list fronts;   /* connections to the relay itself */
+    struct list sockets;  /* WebSockets that end at the relay itself; admin's, see websocket.h */
     uint64_t last_id;     /* of visitors, fronts and sessions of this worker */
     struct edge_counts {
         uint32_t visitors; /* unrouted visitors and fronts */
@@ -60,21 +61,33 @@ struct edge {
     } count;
 };
 
-/* `loop` is running or about to; `e` is one of workers[0..count). */
-void edge_init(struct edge *e, struct loop *loop, const struct edge_rules *rules,
-               struct registry *registry);
+/* What an edge is made from. */
+struct edge_parts {
+    unsigned worker;
+    struct edge *workers;
+    unsigned worker_count;
+    struct loop *loop;
+    struct registry *registry;
+    const struct edge_rules *rules;
+    const struct trust *trust;
+};
+
+/* Before its loop runs. */
+void edge_init(struct edge *e, const struct edge_parts *parts);
+
+/* When its loop has stopped; visitors and devices must be gone. */
 void edge_fini(struct edge *e);
 
-/* A number that no visitor or session of any worker has had. */
+/* A number that no visitor, front or session of any worker has had. */
 uint64_t edge_new_id(struct edge *e);
 
-/* No new visitors: who has not been routed is closed, devices go when their streams have ended. */
+/* Takes `fd`, a connection that has come in on a shared port. */
+void edge_accept(struct edge *e, int fd, const struct address *peer, uint16_t port);
+
+/* No more visitors: who has not been routed is closed, devices go when their streams have ended. */
 void edge_drain(struct edge *e);
 
 /* The time for that is over: says goodbye to all devices. */
 void edge_drain_now(struct edge *e);
-
-/* A connection has come in on a shared port, or on a raw TCP port (`port_of_claim`). Takes `fd`. */
-void edge_accept(struct edge *e, int fd, const struct address *peer, uint16_t port);
 
 #endif

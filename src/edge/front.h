@@ -10,6 +10,7 @@
 #ifndef RVPN_EDGE_FRONT_H
 #define RVPN_EDGE_FRONT_H
 
+#include "auth/jws.h"
 #include "edge/edge.h"
 #include "proto/http_head.h"
 
@@ -49,7 +50,7 @@ void front_refuse(const struct front_request *request, int status, const char *s
  * holds what has to be decoded. */
 enum front_token { FRONT_TOKEN_NONE, FRONT_TOKEN_QUERY, FRONT_TOKEN_HEADER, FRONT_TOKEN_BAD };
 enum front_token front_find_token(const struct http_head *head, struct slice *token,
-                                  char scratch[JWT_MAX + 1]);
+                                  char scratch[JWS_MAX + 1]);
 
 /* Whether the request's token is good and has `scope`; if not, it has been answered 401 or 403. */
 bool front_has_scope(const struct front_request *request, const char *scope);

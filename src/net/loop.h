@@ -56,6 +56,7 @@ struct loop {
     struct list tasks;
     struct list graves;
     struct pool pool;
+    unsigned conns;  /* open on this loop, those that finish by themselves included */
     uint8_t *cipher; /* LOOP_CIPHER_BYTES */
     uint8_t *plain;  /* LOOP_PLAIN_BYTES, with LOOP_HEADROOM writable bytes in front */
 };

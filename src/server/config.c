@@ -138,7 +138,7 @@ static int note_ignored(struct config *c, char *const env[])
         struct slice name = slice_of(*env, strcspn(*env, "="));
         const char *copy;
 
-        if (strncmp(*env, "RVPN_", 5) || is_known_variable(name) ||
+        if (strncmp(*env, "RVPN_", 5) != 0 || is_known_variable(name) ||
             c->ignored.count == CONFIG_LIST_MAX)
             continue;
         copy = config_memory_copy(c, name);
@@ -244,8 +244,7 @@ static int set_state_home(struct config_draft *d, char *const env[])
     path = config_memory_take(d->config, strlen(home) + sizeof("/rvpn"));
     if (!path)
         return -ENOMEM;
-    memcpy(path, home, strlen(home));
-    memcpy(path + strlen(home), "/rvpn", sizeof("/rvpn"));
+    (void)snprintf(path, strlen(home) + sizeof("/rvpn"), "%s/rvpn", home);
     d->config->state = path;
     return 0;
 }
@@ -257,10 +256,8 @@ int config_load(int argc, char *const argv[], char *const env[], struct config *
     const char *file;
     int err = config_draft_init(&d, why);
 
-    if (!err) {
-        d.config->source = (struct config_source){argc, argv, env};
+    if (!err)
         err = find_file(argc, argv, env, &file, why);
-    }
     if (!err && (set_state_home(&d, env) || note_ignored(d.config, env))) {
         (void)snprintf(why->text, sizeof(why->text), "out of memory");
         err = -ENOMEM;
@@ -272,9 +269,4 @@ int config_load(int argc, char *const argv[], char *const env[], struct config *
     if (!err)
         err = set_flags(&d, argc, argv);
     return finish(&d, err, out);
-}
-
-int config_reload(const struct config *old, struct config **out, struct config_error *why)
-{
-    return config_load(old->source.argc, old->source.argv, old->source.env, out, why);
 }

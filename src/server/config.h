@@ -19,8 +19,8 @@
 #include "base/slice.h"
 #include "net/address.h"
 
-#define CONFIG_FILE_MAX (1024U * 1024U) /* bytes of a configuration file */
-#define CONFIG_LIST_MAX 256U            /* entries of any list */
+#define CONFIG_FILE_MAX 1048576UL /* bytes of a configuration file */
+#define CONFIG_LIST_MAX 256U      /* entries of any list */
 
 enum config_http { CONFIG_HTTP_FORWARD, CONFIG_HTTP_REDIRECT };
 
@@ -75,13 +75,6 @@ struct config_certificates {
     size_t count;
 };
 
-/* What config_load() was given. */
-struct config_source {
-    int argc;
-    char *const *argv;
-    char *const *env;
-};
-
 struct config {
     const char *file; /* the configuration file that was read, or NULL */
 
@@ -131,10 +124,7 @@ struct config {
     bool echo; /* the WebSocket echo at /ws/echo, for conformance tests */
 
     struct config_texts ignored; /* RVPN_* variables that name no key: worth a warning */
-
-    /* private: what config_reload() loads again and config_free() frees */
-    struct config_source source;
-    struct config_chunk *chunks;
+    struct config_chunk *chunks; /* private: what config_free() frees */
 };
 
 struct config_error {
@@ -146,9 +136,6 @@ struct config_error {
  * *out; otherwise fills *why. */
 int config_load(int argc, char *const argv[], char *const env[], struct config **out,
                 struct config_error *why);
-
-/* Loads again from where `old` came from: argv and env must still be there. */
-int config_reload(const struct config *old, struct config **out, struct config_error *why);
 
 /* As config_load() for the bytes of a file alone, which is called `name` in errors.  Opens
  * nothing. */

@@ -9,11 +9,11 @@
 #include <stdio.h>
 
 #define AT(field) offsetof(struct config, field)
-#define KIB 1024U
-#define MIB (1024U * KIB)
-#define SECOND 1000U
-#define MINUTE (60U * SECOND)
-#define HOUR (60U * MINUTE)
+#define KIB UINT64_C(1024)
+#define MIB (1024 * KIB)
+#define SECOND UINT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
 
 const struct config_key config_keys[] = {
     {"listen", CONFIG_ADDRESSES, AT(listen), ":8000", 1, 64, NULL,
@@ -191,8 +191,7 @@ static char *write_in_units(uint64_t value, const struct unit *units, char *out,
 
 char *config_size_write(uint64_t bytes, char *out, size_t size)
 {
-    static const struct unit units[] = {
-        {1024ULL * MIB, "GiB"}, {MIB, "MiB"}, {KIB, "KiB"}, {1, ""}};
+    static const struct unit units[] = {{1024 * MIB, "GiB"}, {MIB, "MiB"}, {KIB, "KiB"}, {1, ""}};
 
     return write_in_units(bytes, units, out, size);
 }
@@ -200,7 +199,7 @@ char *config_size_write(uint64_t bytes, char *out, size_t size)
 char *config_duration_write(uint64_t ms, char *out, size_t size)
 {
     static const struct unit units[] = {
-        {24ULL * HOUR, "d"}, {HOUR, "h"}, {MINUTE, "m"}, {SECOND, "s"}, {1, "ms"}};
+        {24 * HOUR, "d"}, {HOUR, "h"}, {MINUTE, "m"}, {SECOND, "s"}, {1, "ms"}};
 
     return ms ? write_in_units(ms, units, out, size) : slice_write(slice_text("0s"), out, size);
 }

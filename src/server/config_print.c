@@ -248,12 +248,12 @@ void config_print_example(FILE *to)
     struct config_error why;
     int err = config_draft_init(&d, &why);
 
-    (void)fputs(
-        "# What `rvpn serve` can be told, with its defaults.  Written by `rvpn check "
-        "--example`.\n"
-        "# Sizes take KiB, MiB, GiB; times take ms, s, m, h, d.  Paths are relative to this "
-        "file.\n",
-        to);
+    print_wrapped(to, "# ",
+                  "What `rvpn serve` can be told, with its defaults.  Written by `rvpn check "
+                  "--example`; rvpn.yaml(5) tells more.");
+    print_wrapped(to, "# ",
+                  "Sizes take KiB, MiB, GiB; times take ms, s, m, h, d.  Paths begin at this "
+                  "file's folder.");
     for (size_t i = 0; i < config_keys_count && !err; i++) {
         const struct config_key *key = &config_keys[i];
 

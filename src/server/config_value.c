@@ -91,7 +91,7 @@ static int parse_path(const struct config_target *to, const struct config_key *k
     char *path;
     int err = parse_text(to, key, text, why);
 
-    if (err || text.ptr[0] == '/' || to->folder.len == 0)
+    if (err || to->folder.len == 0 || **(const char **)field(to, key) == '/')
         return err;
     path = config_memory_take(to->config, to->folder.len + text.len + 1);
     if (!path)

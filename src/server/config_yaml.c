@@ -120,7 +120,7 @@ static int read_entry_pair(struct reader *r, const struct config_entry *kind, vo
                            const char *of, uint64_t *seen)
 {
     char subject[SUBJECT_SIZE];
-    const struct config_key *key;
+    const struct config_key *key = NULL;
     int err;
 
     (void)snprintf(subject, sizeof(subject), "%s.", of);
@@ -216,7 +216,7 @@ static int read_pair(struct reader *r)
 {
     struct config_entry all = {config_keys, config_keys_count, 0};
     char subject[SUBJECT_SIZE] = "";
-    const struct config_key *key;
+    const struct config_key *key = NULL;
     int err = read_name(r, &all, &r->seen, subject, &key);
 
     if (err)

@@ -11,6 +11,7 @@ static const struct {
     int (*run)(int argc, char *argv[]);
     const char *summary;
 } commands[] = {
+    {"serve", cmd_serve, "answer visitors and devices"},
     {"check", cmd_check, "read the configuration, and say what it comes to or what is wrong"},
     {"token", cmd_token, "print a token for a device"},
     {"version", version, "print the version"},

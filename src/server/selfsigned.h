@@ -10,7 +10,7 @@
 
 #include "server/config.h"
 
-#define SELFSIGNED_PEM_MAX (256U * 1024U) /* bytes of either PEM text */
+#define SELFSIGNED_PEM_MAX 262144UL /* bytes of either PEM text */
 #define SELFSIGNED_DAYS 3650
 #define SELFSIGNED_RENEW_DAYS 30
 

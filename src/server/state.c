@@ -207,7 +207,7 @@ static int make_secret(const struct state *s, struct state_secret *out, struct s
         return fail(why, -EIO, "no random bytes to make a secret of");
     len = base64url_write(slice_of(bytes, sizeof(bytes)), out->text, sizeof(out->text));
     out->len = len > 0 ? (size_t)len : 0;
-    (void)snprintf(line, sizeof(line), "%s\n", out->text);
+    (void)snprintf(line, sizeof(line), "%.*s\n", (int)out->len, out->text);
     err = write_file(s, secret_name, line, why);
     out->made = !err;
     explicit_bzero(bytes, sizeof(bytes));

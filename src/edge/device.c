@@ -1,0 +1,497 @@
+#include "edge/device.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "edge/names.h"
+#include "edge/ports.h"
+#include "edge/visitor.h"
+#include "proto/control.h"
+#include "proto/ws_handshake.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MESSAGE_MAX 65536U /* of one control message to a device */
+
+struct device {
+    struct edge *edge;
+    struct session *session;
+    struct deadline auth_by; /* running while it has no token */
+    struct slice key;        /* of the edge's map: `id` */
+    uint64_t id;
+    struct grave grave;
+};
+
+static const struct session_ops session_ops;
+
+/* Why a token was not taken, as clients have known it since 2016. */
+struct refusal {
+    const char *message;
+    const char *code;
+};
+
+static const struct refusal refusal_token = {"invalid access token", "E_INVALID_TOKEN"};
+static const struct refusal refusal_expired = {"access token has expired", "E_INVALID_TOKEN"};
+static const struct refusal refusal_absent = {"specified token not present", "E_INVALID_TOKEN"};
+static const struct refusal refusal_name = {"invalid server name", "E_INVALID_NAME"};
+static const struct refusal refusal_taken = {"name is served by somebody else", "E_NAME_TAKEN"};
+static const struct refusal refusal_port = {"port cannot be opened", "E_PORT_UNAVAILABLE"};
+static const struct refusal refusal_many = {"too many tokens or names", "E_TOO_MANY"};
+static const struct refusal refusal_pairing = {"this relay does not pair devices; use a token",
+                                               "E_NOT_SUPPORTED"};
+
+static struct control_fault fault_of(const struct refusal *r)
+{
+    return (struct control_fault){slice_text(r->message), slice_text(r->code)};
+}
+
+static void free_grave(struct grave *g)
+{
+    free(LIST_OWNER(g, struct device, grave));
+}
+
+struct session *device_session(struct edge *e, uint64_t session_id)
+{
+    struct device *d = map_find(&e->devices, slice_of(&session_id, sizeof(session_id)));
+
+    return d ? d->session : NULL;
+}
+
+static void send_reply(struct device *d, int64_t id, const struct refusal *r)
+{
+    uint8_t json[512];
+    ssize_t len = r ? control_write_error(json, sizeof(json), id, fault_of(r))
+                    : control_write_ok(json, sizeof(json), id);
+
+    if (len > 0)
+        session_send_control(d->session, json, (size_t)len);
+}
+
+/* What the token is good for, in the tunnel's terms; names that no device may have are left out. */
+static struct grant *grant_of(struct device *d, const struct claims *claims)
+{
+    const struct edge_rules *rules = d->edge->rules;
+    struct grant *g =
+        grant_new(claims->subject, claims->token_id, claims->label, claims->expires_at);
+    struct hostname host;
+    int err = g ? 0 : -ENOMEM;
+
+    for (size_t i = 0; i < claims->host_count && !err; i++) {
+        if (hostname_parse_pattern(slice_text(claims->hosts[i]), &host) == 0 &&
+            names_may_serve(rules, &host))
+            err = grant_add_host(g, hostname_slice(&host));
+        else
+            log_event(LOG_WARN, "name_refused", LOG_UINT("tunnel", d->id),
+                      LOG_STR("host", claims->hosts[i]));
+    }
+    for (size_t i = 0; i < claims->port_count && !err; i++) {
+        if (names_may_open(rules, claims->ports[i]))
+            err = grant_add_port(g, claims->ports[i]);
+        else
+            log_event(LOG_WARN, "port_refused", LOG_UINT("tunnel", d->id),
+                      LOG_UINT("port", claims->ports[i]));
+    }
+    if (err) {
+        grant_free(g);
+        return NULL;
+    }
+    return g;
+}
+
+static void log_granted(const struct device *d, const struct grant *g)
+{
+    log_event(LOG_INFO, "token_added", LOG_UINT("tunnel", d->id), LOG_STR("subject", g->subject),
+              LOG_STR("label", g->label), LOG_UINT("names", g->host_count),
+              LOG_STR("first", g->host_count ? g->hosts[0] : ""), LOG_UINT("ports", g->port_count),
+              LOG_INT("expires_at", g->expires_at));
+}
+
+static const struct refusal *refusal_of(const struct device *d, const struct grant *g, int err,
+                                        size_t refused)
+{
+    const struct refusal *r = err == -EDQUOT   ? &refusal_many
+                              : err != -EACCES ? &refusal_port
+                                               : &refusal_taken;
+
+    if (err == -EACCES && refused < g->host_count)
+        log_event(LOG_WARN, "name_taken", LOG_UINT("tunnel", d->id),
+                  LOG_STR("host", g->hosts[refused]), LOG_STR("subject", g->subject));
+    else
+        log_event(LOG_WARN, "token_refused", LOG_UINT("tunnel", d->id),
+                  LOG_STR("subject", g->subject), LOG_STR("why", strerror(-err)));
+    return r;
+}
+
+/* Tells the device what it serves by this token. */
+static void send_grant(struct device *d, const struct grant *g)
+{
+    size_t count = g->host_count + g->port_count;
+    struct control_grant *list = calloc(count, sizeof(*list));
+    uint8_t *json = malloc(MESSAGE_MAX);
+    ssize_t len = -1;
+
+    if (list && json) {
+        for (size_t i = 0; i < count; i++) {
+            bool is_host = i < g->host_count;
+
+            list[i] = (struct control_grant){
+                .service = slice_text(is_host ? "https" : "tcp"),
+                .host = is_host ? slice_text(g->hosts[i]) : hostname_slice(d->edge->rules->names),
+                .port = is_host ? 0 : g->ports[i - g->host_count],
+            };
+        }
+        len = control_write_grant(json, MESSAGE_MAX, list, count);
+    }
+    if (len > 0)
+        session_send_control(d->session, json, (size_t)len);
+    free(json);
+    free(list);
+}
+
+static const struct refusal *verify(struct device *d, struct slice token, struct claims *claims)
+{
+    const struct trust *trust = d->edge->trust;
+    const char *why = "";
+    int err = jwt_verify(trust->keyring, &trust->rules, token, clock_unix(), claims, &why);
+
+    if (!err)
+        return NULL;
+    log_event(LOG_WARN, "token_refused", LOG_UINT("tunnel", d->id), LOG_STR("why", why));
+    return err == -EKEYEXPIRED ? &refusal_expired : &refusal_token;
+}
+
+static void say_hello(struct device *d)
+{
+    uint8_t json[256];
+    ssize_t len = control_write_hello(json, sizeof(json));
+
+    if (len > 0)
+        session_send_control(d->session, json, (size_t)len);
+}
+
+enum greeting { GREETING_DUE, GREETING_SAID };
+
+/* Returns NULL if the token is taken, also if it was there already. */
+static const struct refusal *add_token(struct device *d, struct slice token, enum greeting greeting)
+{
+    struct claims claims;
+    const struct refusal *r = verify(d, token, &claims);
+    struct grant *g;
+    size_t refused = 0;
+    int err;
+
+    if (r)
+        return r;
+    g = grant_of(d, &claims);
+    claims_fini(&claims);
+    if (!g)
+        return &refusal_many;
+    if (g->host_count + g->port_count == 0) {
+        grant_free(g);
+        return &refusal_name;
+    }
+    err = session_take_grant(d->session, g, &refused);
+    if (err && err != -EALREADY)
+        r = refusal_of(d, g, err, refused);
+    if (!err) {
+        deadline_stop(&d->auth_by);
+        log_granted(d, g);
+    }
+    if (!r && greeting == GREETING_DUE)
+        say_hello(d);
+    if (!r)
+        send_grant(d, g);
+    if (err)
+        grant_free(g);
+    return r;
+}
+
+static void start_auth_by(struct device *d)
+{
+    if (d->session->grant_count == 0)
+        loop_start_deadline(d->edge->loop, &d->auth_by, d->edge->rules->auth_timeout_ms);
+}
+
+static const struct refusal *delete_token(struct device *d, struct slice token)
+{
+    struct claims claims;
+    const struct refusal *r = NULL;
+
+    if (slice_is_text(token, "*")) {
+        (void)session_drop_grant(d->session, NULL, clock_unix());
+    } else {
+        r = verify(d, token, &claims);
+        if (r)
+            return r;
+        if (session_drop_grant(d->session, claims.token_id, clock_unix()))
+            r = &refusal_absent;
+        claims_fini(&claims);
+    }
+    start_auth_by(d);
+    return r;
+}
+
+static void refuse_command(struct device *d, const struct control *control)
+{
+    char message[128], name[64];
+    struct refusal r = {message, "E_UNKNOWN_COMMAND"};
+
+    (void)snprintf(message, sizeof(message), "unknown command \"%s\"",
+                   slice_write(control->command, name, sizeof(name)));
+    send_reply(d, control->id, &r);
+}
+
+/* session_ops.on_control */
+static void on_control(void *owner, const struct control *control)
+{
+    struct device *d = owner;
+
+    switch (control->kind) {
+    case CONTROL_ADD_TOKEN:
+        send_reply(d, control->id, add_token(d, control->token, GREETING_SAID));
+        return;
+    case CONTROL_AUTH:
+        send_reply(d, control->id,
+                   control->token.len ? add_token(d, control->token, GREETING_SAID)
+                                      : &refusal_pairing);
+        return;
+    case CONTROL_DELETE_TOKEN: send_reply(d, control->id, delete_token(d, control->token)); return;
+    case CONTROL_UNKNOWN: refuse_command(d, control); return;
+    case CONTROL_OK:
+    case CONTROL_ERROR: return; /* answers to hello and grant */
+    }
+}
+
+/* session_ops.on_claimed */
+static int on_claimed(void *owner, const struct claim *claim)
+{
+    struct device *d = owner;
+
+    return claim->port ? ports_open(d->edge, claim->port) : 0;
+}
+
+/* session_ops.on_released */
+static void on_released(void *owner, const struct claim *claim)
+{
+    struct device *d = owner;
+
+    if (claim->port)
+        ports_close(d->edge, claim->port);
+}
+
+/* session_ops.on_unserved */
+static void on_unserved(void *owner, struct conn *visitor, enum stream_service service)
+{
+    (void)owner;
+    visitor_refuse_unserved(visitor, service);
+}
+
+static void log_end(const struct device *d, const char *why)
+{
+    const struct seat *seat = &d->session->seat;
+
+    log_event(LOG_INFO, "tunnel_end", LOG_UINT("tunnel", seat->id), LOG_STR("peer", seat->peer),
+              LOG_UINT("wire_from_device", meter_read(&seat->meter, METER_WIRE_FROM_DEVICE)),
+              LOG_UINT("wire_to_device", meter_read(&seat->meter, METER_WIRE_TO_DEVICE)),
+              LOG_UINT("payload_to_device", meter_read(&seat->meter, METER_PAYLOAD_TO_DEVICE)),
+              LOG_UINT("payload_to_visitor", meter_read(&seat->meter, METER_PAYLOAD_TO_VISITOR)),
+              LOG_UINT("streams", meter_read(&seat->meter, METER_STREAMS)),
+              LOG_INT("seconds", clock_unix() - seat->since_unix), LOG_STR("why", why));
+}
+
+static void forget(struct device *d, const char *why)
+{
+    log_end(d, why);
+    deadline_stop(&d->auth_by);
+    (void)map_remove(&d->edge->devices, d->key);
+    d->edge->count.devices--;
+    loop_bury(d->edge->loop, &d->grave);
+}
+
+static void leave_for_token(struct device *d)
+{
+    static const struct refusal expired = {"access token has expired", "E_TOKEN_EXPIRED"};
+
+    send_reply(d, 0, &expired);
+    log_event(LOG_INFO, "token_expired", LOG_UINT("tunnel", d->id));
+    if (d->session->grant_count == 0)
+        session_leave(d->session, WS_CODE_POLICY, "token expired");
+}
+
+/* session_ops.on_end */
+static void on_end(void *owner, enum session_end what, const char *why)
+{
+    struct device *d = owner;
+
+    switch (what) {
+    case SESSION_END_TOKEN: leave_for_token(d); return;
+    case SESSION_END_STREAMS:
+        if (d->edge->state == EDGE_DRAINING)
+            session_leave(d->session, WS_CODE_GOING_AWAY, "relay is stopping");
+        return;
+    case SESSION_END_SELF: forget(d, why); return;
+    }
+}
+
+static const struct session_ops session_ops = {
+    .on_control = on_control,
+    .on_claimed = on_claimed,
+    .on_released = on_released,
+    .on_unserved = on_unserved,
+    .on_end = on_end,
+};
+
+static void on_auth_by(struct deadline *deadline)
+{
+    struct device *d = LIST_OWNER(deadline, struct device, auth_by);
+
+    session_leave(d->session, WS_CODE_POLICY, "no token");
+}
+
+/* Which age the upgrade request shows; see docs/protocol.md. */
+static enum dialect dialect_of(const struct http_head *head)
+{
+    const struct http_field *agent = http_head_field(head, "User-Agent");
+    static const char go[] = "Go-http-client/";
+    static const char version[] = "versions=v1";
+
+    if (!agent || agent->value.len < sizeof(go) - 1 ||
+        memcmp(agent->value.ptr, go, sizeof(go) - 1) != 0)
+        return DIALECT_FIRST;
+    return memmem(head->query.ptr, head->query.len, version, sizeof(version) - 1) ? DIALECT_GO
+                                                                                  : DIALECT_GO_2017;
+}
+
+static int start_session(struct device *d, const struct front_request *request, struct conn *conn)
+{
+    struct edge *e = request->edge;
+    struct session_peer peer = {.id = d->id,
+                                .worker = e->worker,
+                                .address = request->peer,
+                                .dialect = dialect_of(request->head),
+                                .now_unix = clock_unix()};
+    int err = map_put(&e->devices, d->key, d);
+
+    if (err)
+        return err;
+    err = session_new(&e->setting, &peer, &session_ops, d, conn, &d->session);
+    if (err) {
+        (void)map_remove(&e->devices, d->key);
+        return err;
+    }
+    e->count.devices++;
+    log_event(LOG_INFO, "tunnel_start", LOG_UINT("tunnel", d->id),
+              LOG_STR("peer", d->session->seat.peer), LOG_INT("dialect", peer.dialect),
+              LOG_UINT("worker", e->worker));
+    return 0;
+}
+
+static struct device *device_new(const struct front_request *request, struct conn *conn)
+{
+    struct device *d = calloc(1, sizeof(*d));
+
+    if (d) {
+        d->edge = request->edge;
+        d->id = edge_new_id(request->edge);
+        d->key = slice_of(&d->id, sizeof(d->id));
+        d->grave.free = free_grave;
+        deadline_init(&d->auth_by, on_auth_by);
+    }
+    if (!d || start_session(d, request, conn)) {
+        free(d);
+        conn_close(conn);
+        return NULL;
+    }
+    return d;
+}
+
+/* A token in the URL that is no good: one line of JSON as text, then Close, as the oldest clients
+ * know it; a control frame they would take for success. */
+static void turn_away(struct device *d, const struct refusal *r)
+{
+    uint8_t json[512];
+    ssize_t len = control_write_text_error(json, sizeof(json), fault_of(r));
+
+    if (len > 0)
+        session_send_text(d->session, json, (size_t)len);
+    session_leave(d->session, WS_CODE_NORMAL, "bad_token");
+}
+
+/* Tokens in a field come from clients that understand HTTP: they are refused in HTTP. */
+static bool is_refused_in_http(const struct front_request *request, enum front_token where,
+                               struct slice token)
+{
+    const struct trust *trust = request->edge->trust;
+    struct claims claims;
+
+    if (where == FRONT_TOKEN_BAD ||
+        jwt_verify(trust->keyring, &trust->rules, token, clock_unix(), &claims, NULL)) {
+        front_refuse(request, 401, "The token is not good.");
+        return true;
+    }
+    claims_fini(&claims);
+    return false;
+}
+
+static bool is_refused(const struct front_request *request, enum front_token where,
+                       struct slice token)
+{
+    const struct edge *e = request->edge;
+
+    if (front_is_foreign(request)) {
+        front_refuse(request, 403, "Pages of other sites may not open a tunnel.");
+        return true;
+    }
+    if (e->state == EDGE_DRAINING || e->count.devices >= e->rules->tunnels_max) {
+        front_refuse(request, 503, "The relay takes no more devices right now.");
+        return true;
+    }
+    return (where == FRONT_TOKEN_HEADER || where == FRONT_TOKEN_BAD) &&
+           is_refused_in_http(request, where, token);
+}
+
+void device_start(const struct front_request *request)
+{
+    char scratch[JWS_MAX + 1];
+    struct slice token = {NULL, 0};
+    enum front_token where = front_find_token(request->head, &token, scratch);
+    const struct refusal *r;
+    struct conn *conn;
+    struct device *d;
+
+    if (is_refused(request, where, token))
+        return;
+    conn = front_take_websocket(request);
+    d = conn ? device_new(request, conn) : NULL;
+    if (!d)
+        return;
+    if (where == FRONT_TOKEN_NONE) {
+        start_auth_by(d);
+        say_hello(d);
+        return;
+    }
+    r = add_token(d, token, GREETING_DUE);
+    if (r)
+        turn_away(d, r);
+}
+
+void device_drain_all(struct edge *e)
+{
+    size_t at = 0;
+    struct device *d;
+
+    while ((d = map_next(&e->devices, &at))) {
+        if (d->session->stream_count == 0)
+            session_leave(d->session, WS_CODE_GOING_AWAY, "relay is stopping");
+    }
+}
+
+void device_leave_all(struct edge *e, uint16_t code, const char *why)
+{
+    size_t at = 0;
+    struct device *d;
+
+    while ((d = map_next(&e->devices, &at)))
+        session_leave(d->session, code, why);
+}

@@ -1,0 +1,56 @@
+#include "edge/edge.h"
+
+#include "edge/device.h"
+#include "edge/front.h"
+#include "edge/visitor.h"
+
+void edge_init(struct edge *e, const struct edge_parts *parts)
+{
+    *e = (struct edge){
+        .worker = parts->worker,
+        .loop = parts->loop,
+        .rules = parts->rules,
+        .trust = parts->trust,
+        .workers = parts->workers,
+        .worker_count = parts->worker_count,
+        .setting = {.loop = parts->loop,
+                    .registry = parts->registry,
+                    .gather = &e->gather,
+                    .limits = parts->rules->limits},
+    };
+    gather_init(&e->gather);
+    map_init(&e->devices);
+    map_init(&e->ports);
+    list_init(&e->visitors);
+    list_init(&e->fronts);
+    list_init(&e->sockets);
+}
+
+void edge_fini(struct edge *e)
+{
+    map_fini(&e->devices);
+    map_fini(&e->ports);
+}
+
+uint64_t edge_new_id(struct edge *e)
+{
+    return ++e->last_id * e->worker_count + e->worker;
+}
+
+void edge_accept(struct edge *e, int fd, const struct address *peer, uint16_t port)
+{
+    visitor_accept(e, fd, peer, port, VISITOR_ON_SHARED_PORT);
+}
+
+void edge_drain(struct edge *e)
+{
+    e->state = EDGE_DRAINING;
+    visitor_close_all(e);
+    front_close_all(e);
+    device_drain_all(e);
+}
+
+void edge_drain_now(struct edge *e)
+{
+    device_leave_all(e, WS_CODE_GOING_AWAY, "relay is stopping");
+}

@@ -1,0 +1,436 @@
+#include "edge/front.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "edge/names.h"
+#include "edge/refuse.h"
+#include "proto/http_body.h"
+#include "proto/ws_handshake.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define REQUEST_MAX 131072U /* a request and its body, which no route of ours wants */
+#define QUEUE_HIGH 262144U  /* responses that wait; further requests do too */
+
+enum front_state {
+    FRONT_OPEN,  /* waits for a request, or for the rest of one */
+    FRONT_TAKEN, /* its conn is somebody else's */
+};
+
+struct front {
+    enum front_state state;
+    struct list link; /* in the edge's fronts */
+    struct edge *edge;
+    struct conn *conn; /* ours until TAKEN */
+    enum front_kind kind;
+    enum { FRONT_CONTINUE_DUE, FRONT_CONTINUE_SENT } continued;
+    struct address peer;
+    struct deadline idle; /* a whole request must be here by then */
+    struct grave grave;
+};
+
+static const struct conn_ops front_ops;
+
+static void free_grave(struct grave *g)
+{
+    free(LIST_OWNER(g, struct front, grave));
+}
+
+static struct conn *leave(struct front *f)
+{
+    struct conn *conn = f->conn;
+
+    f->state = FRONT_TAKEN;
+    f->conn = NULL;
+    f->edge->count.visitors--;
+    deadline_stop(&f->idle);
+    list_remove(&f->link);
+    loop_bury(f->edge->loop, &f->grave);
+    return conn;
+}
+
+static bool is_closing(const struct front *f, const struct http_head *head)
+{
+    return !head->keep_alive || f->edge->state == EDGE_DRAINING;
+}
+
+void front_respond(const struct front_request *request, const struct front_response *response)
+{
+    struct front *f = request->front;
+    bool closing = is_closing(f, request->head);
+    bool has_body = response->status != 304 && response->status != 204;
+    char head[4096];
+    int len =
+        snprintf(head, sizeof(head),
+                 "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+                 "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
+                 "%sConnection: %s\r\n\r\n",
+                 response->status, refuse_reason(response->status),
+                 response->type ? response->type : "text/plain; charset=utf-8",
+                 has_body ? response->body.len : 0, response->headers ? response->headers : "",
+                 closing ? "close" : "keep-alive");
+
+    if (f->state != FRONT_OPEN)
+        return;
+    if (len >= (int)sizeof(head)) { /* our own field lines are too long */
+        conn_close(leave(f));
+        return;
+    }
+    (void)conn_write(f->conn, head, (size_t)len);
+    if (has_body && response->body.len && !slice_is_text(request->head->method, "HEAD"))
+        (void)conn_write(f->conn, response->body.ptr, response->body.len);
+    if (closing)
+        conn_finish(leave(f));
+    else
+        loop_start_deadline(f->edge->loop, &f->idle, f->edge->rules->http_idle_ms);
+}
+
+static void respond_page(const struct front_request *request, int status, const char *sentence,
+                         const char *headers)
+{
+    char page[REFUSE_PAGE_MAX];
+    size_t len = refuse_write_page(page, status, sentence);
+    struct front_response response = {.status = status,
+                                      .type = "text/html; charset=utf-8",
+                                      .headers = headers,
+                                      .body = slice_of(page, len)};
+
+    front_respond(request, &response);
+}
+
+void front_refuse(const struct front_request *request, int status, const char *sentence)
+{
+    respond_page(request, status, sentence, "Cache-Control: no-store\r\n");
+}
+
+static const char *const token_parameter = "access_token=";
+
+static enum front_token find_in_query(const struct http_head *head, struct slice *token)
+{
+    struct slice query = head->query;
+
+    while (query.len) {
+        size_t end = 0;
+        struct slice pair;
+
+        while (end < query.len && query.ptr[end] != '&')
+            end++;
+        pair = slice_of(query.ptr, end);
+        query = slice_from(query, end + 1);
+        if (pair.len > strlen(token_parameter) &&
+            memcmp(pair.ptr, token_parameter, strlen(token_parameter)) == 0) {
+            *token = slice_from(pair, strlen(token_parameter));
+            return token->len <= JWS_MAX ? FRONT_TOKEN_QUERY : FRONT_TOKEN_BAD;
+        }
+    }
+    return FRONT_TOKEN_NONE;
+}
+
+/* "Basic" and base64 of "user:password" (RFC 7617); the password is the token. */
+static enum front_token take_basic(struct slice encoded, struct slice *token,
+                                   char scratch[JWS_MAX + 1])
+{
+    uint8_t padded[(JWS_MAX + 512) / 3 * 4 + 4], plain[JWS_MAX + 512];
+    int len;
+    uint8_t *colon;
+
+    if (encoded.len == 0 || encoded.len >= sizeof(padded) || encoded.len % 4)
+        return FRONT_TOKEN_BAD;
+    (void)slice_write(encoded, (char *)padded, sizeof(padded));
+    len = EVP_DecodeBlock(plain, padded, (int)encoded.len);
+    for (size_t i = encoded.len; len > 0 && i-- > 0 && padded[i] == '=';)
+        len--;
+    colon = len > 0 ? memchr(plain, ':', (size_t)len) : NULL;
+    if (!colon || plain + len - (colon + 1) > (ptrdiff_t)JWS_MAX)
+        return FRONT_TOKEN_BAD;
+    *token = slice_of(scratch, (size_t)(plain + len - (colon + 1)));
+    memcpy(scratch, colon + 1, token->len);
+    return FRONT_TOKEN_HEADER;
+}
+
+enum front_token front_find_token(const struct http_head *head, struct slice *token,
+                                  char scratch[JWS_MAX + 1])
+{
+    const struct http_field *field = http_head_field(head, "Authorization");
+    struct slice value;
+    size_t space = 0;
+
+    if (!field)
+        return find_in_query(head, token);
+    value = field->value;
+    while (space < value.len && value.ptr[space] != ' ')
+        space++;
+    if (slice_is_text_nocase(slice_of(value.ptr, space), "Basic"))
+        return take_basic(slice_from(value, space + 1), token, scratch);
+    if (!slice_is_text_nocase(slice_of(value.ptr, space), "Bearer"))
+        return FRONT_TOKEN_BAD;
+    *token = slice_from(value, space + 1);
+    return token->len && token->len <= JWS_MAX ? FRONT_TOKEN_HEADER : FRONT_TOKEN_BAD;
+}
+
+bool front_has_scope(const struct front_request *request, const char *scope)
+{
+    const struct trust *trust = request->edge->trust;
+    char scratch[JWS_MAX + 1];
+    struct slice token;
+    struct claims claims;
+    bool has;
+
+    if (front_find_token(request->head, &token, scratch) == FRONT_TOKEN_NONE) {
+        respond_page(request, 401, "A token is needed here.",
+                     "WWW-Authenticate: Bearer realm=\"rvpn\"\r\nCache-Control: no-store\r\n");
+        return false;
+    }
+    if (front_find_token(request->head, &token, scratch) == FRONT_TOKEN_BAD ||
+        jwt_verify(trust->keyring, &trust->rules, token, clock_unix(), &claims, NULL)) {
+        respond_page(request, 401, "The token is not good.",
+                     "WWW-Authenticate: Bearer realm=\"rvpn\", error=\"invalid_token\"\r\n"
+                     "Cache-Control: no-store\r\n");
+        return false;
+    }
+    has = claims_has_scope(&claims, scope);
+    claims_fini(&claims);
+    if (!has)
+        front_refuse(request, 403, "The token does not allow this.");
+    return has;
+}
+
+bool front_is_foreign(const struct front_request *request)
+{
+    const struct http_field *origin = http_head_field(request->head, "Origin");
+    struct hostname host;
+    struct slice value;
+    size_t skip;
+
+    if (!origin)
+        return false;
+    value = origin->value;
+    skip = value.len > 8 && memcmp(value.ptr, "https://", 8) == 0  ? 8
+           : value.len > 7 && memcmp(value.ptr, "http://", 7) == 0 ? 7
+                                                                   : 0;
+    return !skip || hostname_parse_authority(slice_from(value, skip), &host) ||
+           !hostname_is_equal(&host, &request->head->host);
+}
+
+static struct slice field_value(const struct http_head *head, const char *name)
+{
+    const struct http_field *field = http_head_field(head, name);
+
+    return field ? field->value : slice_of(NULL, 0);
+}
+
+struct conn *front_take_websocket(const struct front_request *request)
+{
+    const struct http_head *head = request->head;
+    struct ws_request wanted = {.upgrade = field_value(head, "Upgrade"),
+                                .connection = field_value(head, "Connection"),
+                                .key = field_value(head, "Sec-WebSocket-Key"),
+                                .version = field_value(head, "Sec-WebSocket-Version")};
+    uint8_t answer[WS_HANDSHAKE_SIZE];
+    ssize_t len;
+
+    switch (ws_handshake_judge(&wanted)) {
+    case WS_VERDICT_UPGRADE: break;
+    case WS_VERDICT_BAD_VERSION:
+        respond_page(request, 426, "Only version 13 of WebSocket is spoken here.",
+                     "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n");
+        return NULL;
+    case WS_VERDICT_PLAIN:
+    case WS_VERDICT_BAD: front_refuse(request, 400, "This is no WebSocket handshake."); return NULL;
+    }
+    len = ws_handshake_write(wanted.key, answer);
+    if (len < 0) {
+        front_refuse(request, 500, "The relay cannot compute a WebSocket key.");
+        return NULL;
+    }
+    (void)conn_write(request->front->conn, answer, (size_t)len);
+    return leave(request->front);
+}
+
+static bool is_websocket(const struct http_head *head)
+{
+    return slice_is_text(head->method, "GET") && head->wants_upgrade &&
+           http_head_has_token(head, "Upgrade", "websocket");
+}
+
+static bool is_method(const struct front_route *route, const struct http_head *head)
+{
+    if (strcmp(route->method, "WEBSOCKET") == 0)
+        return is_websocket(head);
+    return slice_is_text(head->method, route->method) ||
+           (slice_is_text(head->method, "HEAD") && strcmp(route->method, "GET") == 0);
+}
+
+static void dispatch(const struct front_request *request)
+{
+    const struct http_head *head = request->head;
+    const struct front_route *known = NULL;
+    char allow[64];
+
+    for (const struct front_route *r = request->edge->rules->routes; r->path; r++) {
+        if (strcmp(r->path, "*") != 0 && !slice_is_text(head->path, r->path))
+            continue;
+        if (is_method(r, head)) {
+            r->handle(request);
+            return;
+        }
+        if (strcmp(r->method, "WEBSOCKET") != 0)
+            known = r;
+    }
+    if (!known) {
+        front_refuse(request, 404, "The relay itself has no such page.");
+        return;
+    }
+    (void)snprintf(allow, sizeof(allow), "Allow: %s%s\r\n", known->method,
+                   strcmp(known->method, "GET") == 0 ? ", HEAD" : "");
+    respond_page(request, 405, "This page cannot be used in that way.", allow);
+}
+
+static void handle(struct front *f, const struct http_head *head)
+{
+    struct front_request request = {.front = f,
+                                    .edge = f->edge,
+                                    .head = head,
+                                    .peer = f->peer,
+                                    .scheme = f->kind == FRONT_TLS ? "https" : "http"};
+
+    f->continued = FRONT_CONTINUE_DUE;
+    if (head->has_host && !names_is_own(f->edge->rules, &head->host))
+        front_refuse(&request, 421, "This connection leads to the relay, not to that name.");
+    else if (head->target_form == HTTP_TARGET_ASTERISK)
+        front_respond(&request, &(struct front_response){.status = 204});
+    else if (head->target_form == HTTP_TARGET_AUTHORITY)
+        front_refuse(&request, 405, "The relay is no forward proxy.");
+    else
+        dispatch(&request);
+}
+
+static void refuse_bad(struct front *f, int err)
+{
+    int status = err == -EMSGSIZE          ? 431
+                 : err == -EPROTONOSUPPORT ? 505
+                 : err == -ENOSYS          ? 501
+                 : err == -EFBIG           ? 413
+                                           : 400;
+
+    refuse_http(leave(f), status, "The relay does not understand this request.", NULL);
+}
+
+/* How long a whole request at in[] is, its body included; 0 if it is not all here; -Exxx. */
+static ssize_t measure(struct front *f, const uint8_t *in, size_t len, struct http_head *head)
+{
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    ssize_t head_len = http_head_parse(in, len, head);
+    ssize_t body_len;
+    struct http_body body;
+
+    if (head_len <= 0)
+        return head_len;
+    if (head->content_length > REQUEST_MAX)
+        return -EFBIG;
+    http_body_init(&body, head);
+    body_len = http_body_feed(&body, in + head_len, len - (size_t)head_len);
+    if (body_len < 0)
+        return body_len;
+    if (http_body_is_done(&body))
+        return head_len + body_len;
+    if (head->expects_continue && f->continued == FRONT_CONTINUE_DUE) {
+        f->continued = FRONT_CONTINUE_SENT;
+        (void)conn_write(f->conn, go_on, sizeof(go_on) - 1);
+    }
+    return len >= REQUEST_MAX ? -EFBIG : 0;
+}
+
+static size_t room(void *owner)
+{
+    const struct front *f = owner;
+
+    return conn_queued(f->conn) > QUEUE_HIGH ? 0 : REQUEST_MAX;
+}
+
+static size_t on_bytes(void *owner, uint8_t *in, size_t len)
+{
+    struct front *f = owner;
+    size_t at = 0;
+
+    while (at < len && f->state == FRONT_OPEN && room(f)) {
+        struct http_head head;
+        ssize_t used = measure(f, in + at, len - at, &head);
+
+        if (used == 0)
+            break;
+        if (used < 0) {
+            refuse_bad(f, (int)used);
+            break;
+        }
+        at += (size_t)used;
+        handle(f, &head);
+    }
+    return at;
+}
+
+static void on_drain(void *owner)
+{
+    struct front *f = owner;
+
+    conn_update(f->conn);
+}
+
+static void on_eof(void *owner)
+{
+    conn_finish(leave(owner)); /* what has been answered still goes out */
+}
+
+static void on_lost(void *owner, int err)
+{
+    struct front *f = owner;
+    char peer[ADDRESS_TEXT_MAX];
+
+    address_write(&f->peer, peer);
+    log_event(LOG_DEBUG, "front_lost", LOG_STR("peer", peer), LOG_STR("why", strerror(-err)));
+    conn_close(leave(f));
+}
+
+static const struct conn_ops front_ops = {
+    .room = room,
+    .on_bytes = on_bytes,
+    .on_drain = on_drain,
+    .on_eof = on_eof,
+    .on_lost = on_lost,
+};
+
+static void on_idle(struct deadline *d)
+{
+    conn_finish(leave(LIST_OWNER(d, struct front, idle)));
+}
+
+void front_start(struct edge *e, struct conn *conn, const struct address *peer,
+                 enum front_kind kind)
+{
+    struct front *f = calloc(1, sizeof(*f));
+
+    if (!f || (kind == FRONT_TLS && conn_start_tls(conn, e->trust->certificates.contexts[0]))) {
+        free(f);
+        conn_close(conn);
+        return;
+    }
+    f->edge = e;
+    f->conn = conn;
+    f->kind = kind;
+    f->peer = *peer;
+    f->grave.free = free_grave;
+    deadline_init(&f->idle, on_idle);
+    loop_start_deadline(e->loop, &f->idle, e->rules->handshake_timeout_ms);
+    list_push(&e->fronts, &f->link);
+    e->count.visitors++;
+    conn_set_owner(conn, &front_ops, f);
+}
+
+void front_close_all(struct edge *e)
+{
+    LIST_EACH(&e->fronts, link)
+    conn_finish(leave(LIST_OWNER(link, struct front, link)));
+}

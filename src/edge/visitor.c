@@ -1,0 +1,421 @@
+#include "edge/visitor.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "edge/device.h"
+#include "edge/front.h"
+#include "edge/names.h"
+#include "edge/refuse.h"
+#include "proto/sniff.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define MOVES_MAX 3 /* between workers, while sessions come and go under its feet */
+
+enum visitor_state {
+    VISITOR_SNIFFING, /* reading first bytes; ends by sniff_by */
+    VISITOR_ROUTED,   /* it is known where it goes */
+    VISITOR_GONE,     /* its conn is somebody else's */
+};
+
+struct visitor {
+    enum visitor_state state;
+    struct list link; /* in the edge's visitors */
+    struct edge *edge;
+    struct conn *conn; /* ours until GONE */
+    uint64_t id;       /* for logs */
+    struct stream_request request;
+    struct deadline sniff_by; /* running while SNIFFING */
+    unsigned moves;
+    struct grave grave;
+};
+
+static const struct conn_ops visitor_ops;
+
+static void free_grave(struct grave *g)
+{
+    free(LIST_OWNER(g, struct visitor, grave));
+}
+
+/* Lets go of the conn, which the caller gives to somebody else. */
+static struct conn *leave(struct visitor *v)
+{
+    struct conn *conn = v->conn;
+
+    v->state = VISITOR_GONE;
+    v->conn = NULL;
+    v->edge->count.visitors--;
+    deadline_stop(&v->sniff_by);
+    list_remove(&v->link);
+    loop_bury(v->edge->loop, &v->grave);
+    return conn;
+}
+
+static void log_refused(const struct visitor *v, const char *why)
+{
+    log_event(LOG_INFO, "visitor_refused", LOG_UINT("visitor", v->id),
+              LOG_STR("service", stream_service_name[v->request.service]),
+              LOG_SLICE("host", hostname_slice(&v->request.host)),
+              LOG_UINT("port", v->request.port), LOG_STR("why", why));
+}
+
+/* What a visitor is told in its own protocol. */
+struct refusal {
+    int status;
+    enum refuse_alert alert;
+    const char *why;      /* for the log */
+    const char *sentence; /* %s is the host */
+    const char *headers;
+};
+
+static const struct refusal refusal_unknown = {
+    404, REFUSE_ALERT_UNRECOGNIZED_NAME, "unknown_name",
+    "No device has ever served %s on this relay. Is the name spelled right?", NULL};
+static const struct refusal refusal_full = {
+    503, REFUSE_ALERT_INTERNAL_ERROR, "device_full",
+    "The device that serves %s has as many visitors as it may have. Try again soon.",
+    "Retry-After: 5\r\n"};
+static const struct refusal refusal_trouble = {
+    503, REFUSE_ALERT_INTERNAL_ERROR, "no_resources",
+    "The relay cannot take a visitor for %s right now. Try again soon.", "Retry-After: 5\r\n"};
+static const struct refusal refusal_long_name = {
+    400, REFUSE_ALERT_UNRECOGNIZED_NAME, "name_too_long",
+    "The name %s is too long for the protocol that its device speaks.", NULL};
+
+static void refuse(struct visitor *v, const struct refusal *r)
+{
+    enum stream_service service = v->request.service;
+    char sentence[512];
+    struct conn *conn;
+
+    log_refused(v, r->why);
+    (void)snprintf(sentence, sizeof(sentence), r->sentence, v->request.host.text);
+    conn = leave(v);
+    switch (service) {
+    case STREAM_HTTP: refuse_http(conn, r->status, sentence, r->headers); return;
+    case STREAM_HTTPS: refuse_tls(conn, r->alert); return;
+    case STREAM_TCP: conn_reset(conn); return;
+    }
+}
+
+static void refuse_away(struct visitor *v, int64_t last_seen_unix)
+{
+    int64_t ago = clock_unix() - last_seen_unix;
+    char sentence[256];
+    struct refusal away = {503, REFUSE_ALERT_INTERNAL_ERROR, "device_away", sentence,
+                           "Retry-After: 10\r\n"};
+
+    (void)snprintf(sentence, sizeof(sentence),
+                   "The device that serves %%s is away. It was last seen %lld second%s ago.",
+                   (long long)ago, ago == 1 ? "" : "s");
+    refuse(v, &away);
+}
+
+void visitor_refuse_unserved(struct conn *conn, enum stream_service service)
+{
+    if (service == STREAM_HTTP)
+        refuse_http(conn, 502, "The device could not reach the service behind it.", NULL);
+    else
+        conn_reset(conn);
+}
+
+/* Another worker has the device: the connection moves there, with what it has sent. */
+static void move(struct visitor *v, const struct route *to, const uint8_t *in, size_t len)
+{
+    struct visitor_parcel *p = malloc(sizeof(*p) + len);
+    struct edge *e = v->edge;
+
+    if (!p) {
+        refuse(v, &refusal_trouble);
+        return;
+    }
+    *p = (struct visitor_parcel){
+        .parcel.open = visitor_open_parcel,
+        .session_id = to->session_id,
+        .request = v->request,
+        .moves = v->moves + 1,
+        .len = len,
+    };
+    if (len)
+        memcpy(p->bytes, in, len);
+    p->fd = conn_detach(leave(v));
+    mailbox_send(&e->workers[to->worker].loop->mailbox, &p->parcel);
+}
+
+/* Gives the conn to a stream of `s`.  Returns the stream, or NULL if the visitor was refused. */
+static struct stream *splice(struct visitor *v, struct session *s)
+{
+    struct claim *claim = s && session_is_open(s) ? session_claim_for(s, &v->request) : NULL;
+    struct stream *st;
+    int err;
+
+    if (!claim) {
+        refuse_away(v, clock_unix());
+        return NULL;
+    }
+    if (!session_has_room(s)) {
+        meter_add(&s->seat.meter, METER_STREAMS_REFUSED, 1);
+        meter_add(&claim->meter, METER_STREAMS_REFUSED, 1);
+        refuse(v, &refusal_full);
+        return NULL;
+    }
+    err = stream_open(s, claim, &v->request, v->conn, &st);
+    if (err) {
+        refuse(v, err == -EMSGSIZE ? &refusal_long_name : &refusal_trouble);
+        return NULL;
+    }
+    (void)leave(v);
+    return st;
+}
+
+/* Finds the device and gives the visitor to it, here or on another worker.  Returns the stream if
+ * it is here. */
+static struct stream *route(struct visitor *v, const uint8_t *in, size_t len)
+{
+    struct edge *e = v->edge;
+    struct route to = {0};
+    enum registry_answer answer =
+        v->request.service == STREAM_TCP
+            ? registry_find_port(e->setting.registry, v->request.port, &to)
+            : registry_find(e->setting.registry, hostname_slice(&v->request.host), &to);
+
+    v->state = VISITOR_ROUTED;
+    switch (answer) {
+    case REGISTRY_UNKNOWN: refuse(v, &refusal_unknown); return NULL;
+    case REGISTRY_AWAY: refuse_away(v, to.last_seen_unix); return NULL;
+    case REGISTRY_FOUND: break;
+    }
+    if (to.worker == e->worker)
+        return splice(v, device_session(e, to.session_id));
+    if (v->moves >= MOVES_MAX)
+        refuse_away(v, clock_unix());
+    else
+        move(v, &to, in, len);
+    return NULL;
+}
+
+static bool is_redirected(const struct visitor *v, const struct http_head *head)
+{
+    static const char acme[] = "/.well-known/acme-challenge/";
+
+    return v->edge->rules->http == EDGE_HTTP_REDIRECT &&
+           (head->path.len < sizeof(acme) - 1 ||
+            memcmp(head->path.ptr, acme, sizeof(acme) - 1) != 0);
+}
+
+static void redirect(struct visitor *v, const struct http_head *head)
+{
+    char location[1200];
+    struct slice query = head->query.len < 512 ? head->query : slice_of(NULL, 0);
+    struct slice path = head->path.len < 512 ? head->path : slice_text("/");
+
+    (void)snprintf(location, sizeof(location), "Location: https://%s%.*s%s%.*s\r\n",
+                   v->request.host.text, (int)path.len, (const char *)path.ptr,
+                   query.len ? "?" : "", (int)query.len, query.len ? (const char *)query.ptr : "");
+    refuse_http(leave(v), 308, "This name is served over HTTPS.", location);
+}
+
+static size_t take_http(struct visitor *v, uint8_t *in, size_t len)
+{
+    struct http_head head;
+    struct stream *st;
+
+    if (http_head_parse(in, len, &head) <= 0)
+        return 0; /* cannot be: sniff() has read it */
+    if (is_redirected(v, &head)) {
+        redirect(v, &head);
+        return len;
+    }
+    st = route(v, in, len);
+    return st ? stream_on_bytes(st, in, len) : len;
+}
+
+static size_t take_tls(struct visitor *v, uint8_t *in, size_t len)
+{
+    struct stream *st = route(v, in, len);
+
+    return st ? stream_on_bytes(st, in, len) : len;
+}
+
+/* To the relay itself; what it has sent is offered again to its new owner. */
+static size_t take_own(struct visitor *v, enum front_kind kind)
+{
+    struct edge *e = v->edge;
+    struct address peer = v->request.visitor;
+
+    front_start(e, leave(v), &peer, kind);
+    return 0;
+}
+
+static int bad_http_status(int err)
+{
+    switch (err) {
+    case -EMSGSIZE: return 431;
+    case -EPROTONOSUPPORT: return 505;
+    case -ENOSYS: return 501;
+    default: return 400;
+    }
+}
+
+static size_t refuse_bad(struct visitor *v, const struct sniffed *found, size_t len)
+{
+    log_event(LOG_INFO, "visitor_refused", LOG_UINT("visitor", v->id), LOG_INT("kind", found->kind),
+              LOG_STR("why", "not_understood"));
+    switch (found->kind) {
+    case SNIFFED_TLS: refuse_tls(leave(v), REFUSE_ALERT_DECODE_ERROR); break;
+    case SNIFFED_HTTP:
+        refuse_http(leave(v), bad_http_status(found->err),
+                    "The relay does not understand this request.", NULL);
+        break;
+    case SNIFFED_OTHER:
+    case SNIFFED_UNKNOWN: refuse_other(leave(v)); break;
+    }
+    return len;
+}
+
+static size_t take_found(struct visitor *v, const struct sniffed *found, uint8_t *in, size_t len)
+{
+    v->request.service = found->kind == SNIFFED_TLS ? STREAM_HTTPS : STREAM_HTTP;
+    v->request.host = found->host;
+    if (names_is_own(v->edge->rules, &found->host))
+        return take_own(v, found->kind == SNIFFED_TLS ? FRONT_TLS : FRONT_PLAIN);
+    return found->kind == SNIFFED_TLS ? take_tls(v, in, len) : take_http(v, in, len);
+}
+
+static size_t sniff_and_route(struct visitor *v, uint8_t *in, size_t len)
+{
+    struct sniffed found = {0};
+
+    switch (sniff(in, len, &found)) {
+    case SNIFF_MORE:
+        if (len < v->edge->rules->sniff_bytes)
+            return 0;
+        found.err = -EMSGSIZE;
+        return refuse_bad(v, &found, len);
+    case SNIFF_FOUND: return take_found(v, &found, in, len);
+    case SNIFF_NO_HOST: return take_own(v, found.kind == SNIFFED_TLS ? FRONT_TLS : FRONT_PLAIN);
+    case SNIFF_BAD: return refuse_bad(v, &found, len);
+    }
+    return len;
+}
+
+static size_t room(void *owner)
+{
+    const struct visitor *v = owner;
+
+    return v->state == VISITOR_SNIFFING ? v->edge->rules->sniff_bytes : 0;
+}
+
+static size_t on_bytes(void *owner, uint8_t *in, size_t len)
+{
+    struct visitor *v = owner;
+
+    return v->state == VISITOR_SNIFFING ? sniff_and_route(v, in, len) : 0;
+}
+
+static void on_drain(void *owner)
+{
+    (void)owner;
+}
+
+static void on_eof(void *owner)
+{
+    conn_close(leave(owner));
+}
+
+static void on_lost(void *owner, int err)
+{
+    (void)err;
+    conn_close(leave(owner));
+}
+
+static const struct conn_ops visitor_ops = {
+    .room = room,
+    .on_bytes = on_bytes,
+    .on_drain = on_drain,
+    .on_eof = on_eof,
+    .on_lost = on_lost,
+};
+
+static void on_sniff_by(struct deadline *d)
+{
+    struct visitor *v = LIST_OWNER(d, struct visitor, sniff_by);
+
+    log_event(LOG_INFO, "visitor_refused", LOG_UINT("visitor", v->id), LOG_STR("why", "too_slow"));
+    conn_finish(leave(v));
+}
+
+static struct visitor *visitor_new(struct edge *e, int fd, const struct stream_request *request)
+{
+    struct visitor *v = calloc(1, sizeof(*v));
+
+    if (!v || conn_new(e->loop, fd, &visitor_ops, v, &v->conn)) {
+        free(v);
+        (void)close(fd);
+        return NULL;
+    }
+    v->edge = e;
+    v->id = edge_new_id(e);
+    v->request = *request;
+    v->grave.free = free_grave;
+    deadline_init(&v->sniff_by, on_sniff_by);
+    list_push(&e->visitors, &v->link);
+    e->count.visitors++;
+    return v;
+}
+
+void visitor_accept(struct edge *e, int fd, const struct address *peer, uint16_t port,
+                    enum visitor_kind kind)
+{
+    struct stream_request request = {.service = STREAM_TCP, .visitor = *peer, .port = port};
+    struct visitor *v;
+
+    if (e->state == EDGE_DRAINING || e->loop->conns >= e->rules->visitors_max) {
+        log_event(LOG_WARN, "visitor_refused", LOG_UINT("port", port),
+                  LOG_STR("why", e->state == EDGE_DRAINING ? "draining" : "visitors_max"));
+        (void)close(fd);
+        return;
+    }
+    v = visitor_new(e, fd, &request);
+    if (!v)
+        return;
+    if (kind == VISITOR_ON_OWN_PORT)
+        (void)route(v, NULL, 0);
+    else
+        loop_start_deadline(e->loop, &v->sniff_by, e->rules->sniff_timeout_ms);
+}
+
+/* parcel.open */
+void visitor_open_parcel(struct parcel *parcel, void *receiver)
+{
+    struct visitor_parcel *p = LIST_OWNER(parcel, struct visitor_parcel, parcel);
+    struct edge *e = receiver;
+    struct visitor *v = NULL;
+    struct session *s;
+
+    if (e)
+        v = visitor_new(e, p->fd, &p->request);
+    else
+        (void)close(p->fd);
+    if (v) {
+        v->state = VISITOR_ROUTED;
+        v->moves = p->moves;
+        s = device_session(e, p->session_id);
+        if (conn_preload(v->conn, slice_of(p->bytes, p->len)))
+            refuse(v, &refusal_trouble);
+        else if (s && session_is_open(s))
+            (void)splice(v, s);
+        else /* it has gone meanwhile; there may be another one */
+            (void)route(v, p->bytes, p->len);
+    }
+    free(p);
+}
+
+void visitor_close_all(struct edge *e)
+{
+    LIST_EACH(&e->visitors, link)
+    conn_close(leave(LIST_OWNER(link, struct visitor, link)));
+}

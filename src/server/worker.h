@@ -1,0 +1,58 @@
+/* worker.h - one thread of the relay: a loop, its part of the edge, and a listener for each of
+ * the relay's addresses.
+ *
+ * Threads: made and freed by the main thread; between worker_start() and worker_join() others
+ *          reach it through its mailbox only, by worker_order().
+ * Errors:  0 or -Exxx.
+ */
+#ifndef RVPN_SERVER_WORKER_H
+#define RVPN_SERVER_WORKER_H
+
+#include "edge/edge.h"
+#include "net/listener.h"
+
+#include <pthread.h>
+
+struct worker {
+    pthread_t thread;
+    struct loop loop;
+    struct edge *edge;
+    struct listener *listeners;
+    size_t listener_count;
+    struct deadline gone;   /* draining: looks whether all connections are */
+    struct mailbox *keeper; /* is sent `left` when the loop has been left */
+    struct parcel left;
+};
+
+enum order_kind {
+    ORDER_DRAIN,     /* no new visitors; stop once nothing is left */
+    ORDER_DRAIN_NOW, /* the grace is over: devices are sent away */
+    ORDER_STOP,      /* leave the loop, whatever is open */
+    ORDER_TRUST,     /* use `trust` from now on, and send the order back */
+};
+
+/* Travels by mailbox; freed by the last who opens it. */
+struct order {
+    struct parcel parcel;
+    enum order_kind kind;
+    const struct trust *trust;
+    struct mailbox *reply_to;                                /* TRUST: where it goes back to */
+    void (*on_reply)(struct parcel *parcel, void *receiver); /* ... and what opens it there */
+};
+
+/* Makes the loop and the edge.  `parts` lacks only the loop. */
+int worker_init(struct worker *w, struct edge_parts parts, size_t listeners);
+void worker_fini(struct worker *w);
+
+/* Listens on *at; where its port is 0 it is replaced by the one that was free. */
+int worker_listen(struct worker *w, struct address *at);
+
+/* When the thread ends, `left` is opened by `on_left` at the `keeper`. */
+int worker_start(struct worker *w, struct mailbox *keeper,
+                 void (*on_left)(struct parcel *parcel, void *receiver));
+void worker_join(struct worker *w);
+
+/* Sends a copy of `order`.  Out of memory it is dropped, and -ENOMEM returned. */
+int worker_order(struct worker *w, const struct order *order);
+
+#endif
