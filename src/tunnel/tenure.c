@@ -1,0 +1,175 @@
+#include "tunnel/tenure.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+
+#define EXPIRY_CHECK_MS 3600000 /* wall clocks are set: look again at least hourly */
+
+static void release_claim(struct session *s, struct claim *c, int64_t now_unix)
+{
+    LIST_EACH(&s->streams, link)
+    {
+        struct stream *st = LIST_OWNER(link, struct stream, link);
+
+        if (st->claim == c) {
+            stream_stop(st);
+            st->claim = NULL;
+        }
+    }
+    registry_release(s->setting->registry, c, now_unix);
+    s->ops->on_released(s->owner, c);
+    claim_free(c);
+}
+
+static struct claim *claim_of(struct session *s, const struct grant *g, size_t i)
+{
+    if (i < g->host_count)
+        return claim_find_host(&s->seat.claims, slice_text(g->hosts[i]));
+    return claim_find_port(&s->seat.claims, g->ports[i - g->host_count]);
+}
+
+static void release_first(struct session *s, const struct grant *g, size_t count, int64_t now_unix)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct claim *c = claim_of(s, g, i);
+
+        if (c && --c->holders == 0)
+            release_claim(s, c, now_unix);
+    }
+}
+
+/* Claims the i-th name or port of the grant, or holds the claim there is. */
+static int take_claim(struct session *s, const struct grant *g, size_t i)
+{
+    struct claim *c = claim_of(s, g, i);
+    int err;
+
+    if (c) {
+        if (strcmp(c->subject, g->subject) != 0)
+            return -EACCES;
+        c->holders++;
+        return 0;
+    }
+    if (i < g->host_count)
+        c = claim_new_host(slice_text(g->hosts[i]), g->subject);
+    else
+        c = claim_new_port(g->ports[i - g->host_count], g->subject);
+    if (!c)
+        return -ENOMEM;
+    err = registry_claim(s->setting->registry, &s->seat, c);
+    if (!err)
+        err = s->ops->on_claimed(s->owner, c);
+    if (!err)
+        return 0;
+    if (c->name)
+        registry_release(s->setting->registry, c, clock_unix());
+    claim_free(c);
+    return err;
+}
+
+static void start_expiry(struct session *s)
+{
+    int64_t first = 0, in_ms;
+
+    deadline_stop(&s->expiry);
+    for (unsigned i = 0; i < s->grant_count; i++) {
+        int64_t at = s->grants[i]->expires_at;
+
+        if (at && (!first || at < first))
+            first = at;
+    }
+    if (!first)
+        return;
+    in_ms = first * 1000 - clock_unix_ms();
+    in_ms = in_ms < 0 ? 0 : in_ms > EXPIRY_CHECK_MS ? EXPIRY_CHECK_MS : in_ms;
+    loop_start_deadline(s->setting->loop, &s->expiry, in_ms);
+}
+
+int session_take_grant(struct session *s, struct grant *grant, size_t *refused)
+{
+    size_t total = grant->host_count + grant->port_count;
+
+    for (unsigned i = 0; i < s->grant_count; i++) {
+        if (strcmp(s->grants[i]->token_id, grant->token_id) == 0)
+            return -EALREADY;
+    }
+    if (s->grant_count == SESSION_TOKENS_MAX || s->state != SESSION_OPEN)
+        return -EDQUOT;
+    for (size_t i = 0; i < total; i++) {
+        int err = take_claim(s, grant, i);
+
+        if (err) {
+            release_first(s, grant, i, clock_unix());
+            *refused = i;
+            return err;
+        }
+    }
+    s->grants[s->grant_count++] = grant;
+    if (grant->label[0])
+        registry_set_label(s->setting->registry, &s->seat, slice_text(grant->label));
+    start_expiry(s);
+    return 0;
+}
+
+static void drop_grant_at(struct session *s, unsigned at, int64_t now_unix)
+{
+    struct grant *g = s->grants[at];
+
+    s->grants[at] = s->grants[--s->grant_count];
+    release_first(s, g, g->host_count + g->port_count, now_unix);
+    grant_free(g);
+}
+
+int session_drop_grant(struct session *s, const char *token_id, int64_t now_unix)
+{
+    int err = -ENOENT;
+
+    for (unsigned i = s->grant_count; i-- > 0;) {
+        if (token_id && strcmp(s->grants[i]->token_id, token_id) != 0)
+            continue;
+        drop_grant_at(s, i, now_unix);
+        err = 0;
+    }
+    start_expiry(s);
+    return err;
+}
+
+static void on_expiry(struct deadline *d)
+{
+    struct session *s = LIST_OWNER(d, struct session, expiry);
+    int64_t now_ms = clock_unix_ms();
+
+    for (unsigned i = s->grant_count; i-- > 0;) {
+        int64_t at = s->grants[i]->expires_at;
+
+        if (!at || at * 1000 > now_ms)
+            continue;
+        drop_grant_at(s, i, now_ms / 1000);
+        s->ops->on_end(s->owner, SESSION_END_TOKEN, "token_expired");
+    }
+    start_expiry(s);
+}
+
+struct claim *session_claim_for(struct session *s, const struct stream_request *request)
+{
+    struct slice name = hostname_slice(&request->host);
+    struct claim *c;
+    char pattern[HOSTNAME_MAX + 3] = "*";
+
+    if (request->service == STREAM_TCP)
+        return claim_find_port(&s->seat.claims, request->port);
+    c = claim_find_host(&s->seat.claims, name);
+    for (size_t i = 0; !c && i < name.len; i++) {
+        if (name.ptr[i] != '.')
+            continue;
+        (void)slice_write(slice_from(name, i), pattern + 1, sizeof(pattern) - 1);
+        c = claim_find_host(&s->seat.claims, slice_text(pattern));
+    }
+    return c;
+}
+
+void tenure_init(struct session *s)
+{
+    deadline_init(&s->expiry, on_expiry);
+}
