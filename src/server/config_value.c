@@ -88,17 +88,18 @@ static int parse_text(const struct config_target *to, const struct config_key *k
 static int parse_path(const struct config_target *to, const struct config_key *key,
                       struct slice text, struct config_error *why)
 {
-    char *path;
+    const char **path = field(to, key);
+    size_t size = to->folder.len + text.len + 1;
+    char *whole;
     int err = parse_text(to, key, text, why);
 
-    if (err || to->folder.len == 0 || **(const char **)field(to, key) == '/')
+    if (err || to->folder.len == 0 || **path == '/')
         return err;
-    path = config_memory_take(to->config, to->folder.len + text.len + 1);
-    if (!path)
+    whole = config_memory_take(to->config, size);
+    if (!whole)
         return no_memory(why);
-    memcpy(path, to->folder.ptr, to->folder.len);
-    memcpy(path + to->folder.len, text.ptr, text.len);
-    *(const char **)field(to, key) = path;
+    (void)snprintf(whole, size, "%.*s%s", (int)to->folder.len, (const char *)to->folder.ptr, *path);
+    *path = whole;
     return 0;
 }
 

@@ -23,7 +23,8 @@ static struct config_place place_of(const struct reader *r)
 
 static int refuse(struct reader *r, const char *subject, const char *reason)
 {
-    return config_draft_refuse(r->draft, place_of(r), subject, reason);
+    (void)config_draft_refuse(r->draft, place_of(r), subject, reason);
+    return -EINVAL;
 }
 
 static int refuse_syntax(struct reader *r)

@@ -36,113 +36,108 @@ static void expect_refused(const char *yaml, size_t len, const char *line)
     assert_ptr_equal(c, untouched);
 }
 
+static const struct {
+    const char *yaml;
+    const char *line;
+} refused[] = {
+    /* keys */
+    {"sniff_byte: 4KiB", NAME ":1: sniff_byte: no such key"},
+    {"echo: true\n\nworkers: 1\nworkers: 2", NAME ":4: workers: given twice"},
+    {"\"wor\\e[31mkers\": 1", NAME ":1: wor?[31mkers: no such key"},
+    {"? [a]\n: b", NAME ":1: a key must be a plain word"},
+    /* numbers, sizes, times */
+    {"workers: 257", NAME ":1: workers: out of range (0 to 256)"},
+    {"workers: -1", NAME ":1: workers: not a number (0 to 256)"},
+    {"workers: 1.5", NAME ":1: workers: not a number (0 to 256)"},
+    {"workers: 4 # cores\nstreams_max: 0", NAME ":2: streams_max: out of range (1 to 1000000)"},
+    {"workers: 18446744073709551616", NAME ":1: workers: not a number (0 to 256)"},
+    {"sniff_bytes: 4095", NAME ":1: sniff_bytes: out of range (4KiB to 256KiB)"},
+    {"sniff_bytes: 257KiB", NAME ":1: sniff_bytes: out of range (4KiB to 256KiB)"},
+    {"sniff_bytes: 64KB", NAME ":1: sniff_bytes: not a size like 64KiB or 4096 (4KiB to 256KiB)"},
+    {"sniff_bytes: KiB", NAME ":1: sniff_bytes: not a size like 64KiB or 4096 (4KiB to 256KiB)"},
+    {"sniff_bytes: 18014398509481984KiB",
+     NAME ":1: sniff_bytes: not a size like 64KiB or 4096 (4KiB to 256KiB)"},
+    {"sniff_timeout: 5", NAME ":1: sniff_timeout: not a time like 500ms, 10s or 5m (100ms to 5m)"},
+    {"sniff_timeout: 99ms", NAME ":1: sniff_timeout: out of range (100ms to 5m)"},
+    {"sniff_timeout: 106751991168d",
+     NAME ":1: sniff_timeout: not a time like 500ms, 10s or 5m (100ms to 5m)"},
+    /* words */
+    {"http: Forward", NAME ":1: http: not one of the choices (forward or redirect)"},
+    {"log_level: trace", NAME ":1: log_level: not one of the choices (error, warn, info or debug)"},
+    {"echo: yes", NAME ":1: echo: neither true nor false (true or false)"},
+    /* hosts, addresses, ports */
+    {"name: exa mple.org", NAME ":1: name: not a host name or IP address"},
+    {"name: [a.example, '*.b.example']", NAME ":1: name: not a host name or IP address"},
+    {"listen: localhost:80", NAME ":1: listen: not an address and port like 127.0.0.1:8000, "
+                                  "[::1]:8000 or 8000"},
+    {"listen: 2001:db8::1:80", NAME ":1: listen: not an address and port like "
+                                    "127.0.0.1:8000, [::1]:8000 or 8000"},
+    {"listen: 127.0.0.1:65536", NAME ":1: listen: not an address and port like "
+                                     "127.0.0.1:8000, [::1]:8000 or 8000"},
+    {"listen:\n  - 8000\n  - 8001x", NAME ":3: listen: not an address and port like "
+                                          "127.0.0.1:8000, [::1]:8000 or 8000"},
+    {"listen: \"127.0.0.1\\0:80\"", NAME ":1: listen: not an address and port like "
+                                         "127.0.0.1:8000, [::1]:8000 or 8000"},
+    {"tcp_bind: 127.0.0.1:80", NAME ":1: tcp_bind: not an IP address like 0.0.0.0 or ::"},
+    {"tcp_ports: [0-10]",
+     NAME ":1: tcp_ports: not a port or a range like 30000-39999 (1 to 65535)"},
+    {"tcp_ports: [20-10]",
+     NAME ":1: tcp_ports: not a port or a range like 30000-39999 (1 to 65535)"},
+    {"listen: []", NAME ":1: listen: needs at least one entry"},
+    {"name: []", NAME ":1: name: needs at least one entry"},
+    /* texts */
+    {"secret_file: \"\"", NAME ":1: secret_file: needs a value (1 to 3000 characters)"},
+    {"token_issuer: \"a\\nb\"",
+     NAME ":1: token_issuer: holds a control character (1 to 255 characters)"},
+    /* shapes */
+    {"workers: [1]", NAME ":1: workers: takes one value, not a list"},
+    {"workers: {a: 1}", NAME ":1: workers: takes a value, not a map"},
+    {"listen: [[8000]]", NAME ":1: listen: takes a list of single values"},
+    {"workers:", NAME ":1: workers: needs a value"},
+    {"secret_file: ~", NAME ":1: secret_file: needs a value"},
+    {"name: [a.example, null]", NAME ":1: name: needs a value"},
+    {"- workers", NAME ":1: must be lines of `key: value`"},
+    {"workers", NAME ":1: must be lines of `key: value`"},
+    {"workers: 1\n---\nworkers: 2", NAME ":2: a second document"},
+    {"workers: &a 1", NAME ":1: anchors and aliases are not allowed"},
+    {"workers: *a", NAME ":1: anchors and aliases are not allowed"},
+    {"&a workers: 1", NAME ":1: anchors and aliases are not allowed"},
+    {"name: &a [x]", NAME ":1: anchors and aliases are not allowed"},
+    {"workers: !!str 1", NAME ":1: tags are not allowed"},
+    {"!x {workers: 1}", NAME ":1: tags are not allowed"},
+    {"echo: true\nworkers: 1: 2", NAME ":2: mapping values are not allowed in this context"},
+    {"echo: true\nname: [a\n", NAME ":3: did not find expected ',' or ']'"},
+    {"workers: \"1", NAME ":1: found unexpected end of stream"},
+    {"a\tb: \x01", NAME ":1: control characters are not allowed"},
+    /* lists of maps */
+    {"keys: secret", NAME ":1: keys: takes a list of maps"},
+    {"keys: {kid: a}", NAME ":1: keys: takes a list of maps"},
+    {"keys: [a]", NAME ":1: keys[0]: must be a map of keys and values"},
+    {"keys:\n  - kid: a\n    secret: b\n  - kid: c",
+     NAME ":4: keys[1]: needs one of secret, secret_file, pem and jwks"},
+    {"keys: [{kid: a, secret: b, pem: c}]",
+     NAME ":1: keys[0]: needs one of secret, secret_file, pem and jwks"},
+    {"keys: [{kid: a, jwks: c}]",
+     NAME ":1: keys[0]: takes no kid: the keys of a JWK set bring their own"},
+    {"keys: [{kid: a, secret: b, kid: c}]", NAME ":1: keys[0].kid: given twice"},
+    {"keys: [{kid: a, secret: b, alg: none}]", NAME ":1: keys[0].alg: no such key"},
+    {"keys: [{kid: a, secret: [b]}]", NAME ":1: keys[0].secret: takes one value"},
+    {"keys:\n- kid: a\n  secret:\n", NAME ":3: keys[0].secret: needs a value"},
+    {"keys: [{secret: \"\"}]", NAME ":1: keys[0].secret: needs a value (1 to 4096 characters)"},
+    {"keys: [{kid: a, secret: x}, {kid: a, secret: y}]", NAME ":1: keys: the kid a is there twice"},
+    {"certificates: [{certificate: a}]",
+     NAME ":1: certificates[0]: needs both certificate and key"},
+    /* between keys */
+    {"stream_low: 1MiB", NAME ":1: stream_low: must be below stream_high"},
+    {"echo: true\nstream_high: 4MiB", NAME ":2: stream_high: must be below stream_hard"},
+    {"stream_high: 2MiB\nstream_hard: 2MiB", NAME ":2: stream_hard: must be above stream_high"},
+};
+
 static void what_is_wrong_is_said_with_file_line_key_and_range(void **state)
 {
-    static const struct {
-        const char *yaml;
-        const char *line;
-    } rows[] = {
-        /* keys */
-        {"sniff_byte: 4KiB", NAME ":1: sniff_byte: no such key"},
-        {"echo: true\n\nworkers: 1\nworkers: 2", NAME ":4: workers: given twice"},
-        {"\"wor\\e[31mkers\": 1", NAME ":1: wor?[31mkers: no such key"},
-        {"? [a]\n: b", NAME ":1: a key must be a plain word"},
-        /* numbers, sizes, times */
-        {"workers: 257", NAME ":1: workers: out of range (0 to 256)"},
-        {"workers: -1", NAME ":1: workers: not a number (0 to 256)"},
-        {"workers: 1.5", NAME ":1: workers: not a number (0 to 256)"},
-        {"workers: 4 # cores\nstreams_max: 0", NAME ":2: streams_max: out of range (1 to 1000000)"},
-        {"workers: 18446744073709551616", NAME ":1: workers: not a number (0 to 256)"},
-        {"sniff_bytes: 4095", NAME ":1: sniff_bytes: out of range (4KiB to 256KiB)"},
-        {"sniff_bytes: 257KiB", NAME ":1: sniff_bytes: out of range (4KiB to 256KiB)"},
-        {"sniff_bytes: 64KB",
-         NAME ":1: sniff_bytes: not a size like 64KiB or 4096 (4KiB to 256KiB)"},
-        {"sniff_bytes: KiB",
-         NAME ":1: sniff_bytes: not a size like 64KiB or 4096 (4KiB to 256KiB)"},
-        {"sniff_bytes: 18014398509481984KiB",
-         NAME ":1: sniff_bytes: not a size like 64KiB or 4096 (4KiB to 256KiB)"},
-        {"sniff_timeout: 5",
-         NAME ":1: sniff_timeout: not a time like 500ms, 10s or 5m (100ms to 5m)"},
-        {"sniff_timeout: 99ms", NAME ":1: sniff_timeout: out of range (100ms to 5m)"},
-        {"sniff_timeout: 106751991168d",
-         NAME ":1: sniff_timeout: not a time like 500ms, 10s or 5m (100ms to 5m)"},
-        /* words */
-        {"http: Forward", NAME ":1: http: not one of the choices (forward or redirect)"},
-        {"log_level: trace",
-         NAME ":1: log_level: not one of the choices (error, warn, info or debug)"},
-        {"echo: yes", NAME ":1: echo: neither true nor false (true or false)"},
-        /* hosts, addresses, ports */
-        {"name: exa mple.org", NAME ":1: name: not a host name or IP address"},
-        {"name: [a.example, '*.b.example']", NAME ":1: name: not a host name or IP address"},
-        {"listen: localhost:80", NAME ":1: listen: not an address and port like 127.0.0.1:8000, "
-                                      "[::1]:8000 or 8000"},
-        {"listen: 2001:db8::1:80", NAME ":1: listen: not an address and port like "
-                                        "127.0.0.1:8000, [::1]:8000 or 8000"},
-        {"listen: 127.0.0.1:65536", NAME ":1: listen: not an address and port like "
-                                         "127.0.0.1:8000, [::1]:8000 or 8000"},
-        {"listen:\n  - 8000\n  - 8001x", NAME ":3: listen: not an address and port like "
-                                              "127.0.0.1:8000, [::1]:8000 or 8000"},
-        {"listen: \"127.0.0.1\\0:80\"", NAME ":1: listen: not an address and port like "
-                                             "127.0.0.1:8000, [::1]:8000 or 8000"},
-        {"tcp_bind: 127.0.0.1:80", NAME ":1: tcp_bind: not an IP address like 0.0.0.0 or ::"},
-        {"tcp_ports: [0-10]",
-         NAME ":1: tcp_ports: not a port or a range like 30000-39999 (1 to 65535)"},
-        {"tcp_ports: [20-10]",
-         NAME ":1: tcp_ports: not a port or a range like 30000-39999 (1 to 65535)"},
-        {"listen: []", NAME ":1: listen: needs at least one entry"},
-        {"name: []", NAME ":1: name: needs at least one entry"},
-        /* texts */
-        {"secret_file: \"\"", NAME ":1: secret_file: needs a value (1 to 3000 characters)"},
-        {"token_issuer: \"a\\nb\"",
-         NAME ":1: token_issuer: holds a control character (1 to 255 characters)"},
-        /* shapes */
-        {"workers: [1]", NAME ":1: workers: takes one value, not a list"},
-        {"workers: {a: 1}", NAME ":1: workers: takes a value, not a map"},
-        {"listen: [[8000]]", NAME ":1: listen: takes a list of single values"},
-        {"workers:", NAME ":1: workers: needs a value"},
-        {"secret_file: ~", NAME ":1: secret_file: needs a value"},
-        {"name: [a.example, null]", NAME ":1: name: needs a value"},
-        {"- workers", NAME ":1: must be lines of `key: value`"},
-        {"workers", NAME ":1: must be lines of `key: value`"},
-        {"workers: 1\n---\nworkers: 2", NAME ":2: a second document"},
-        {"workers: &a 1", NAME ":1: anchors and aliases are not allowed"},
-        {"workers: *a", NAME ":1: anchors and aliases are not allowed"},
-        {"&a workers: 1", NAME ":1: anchors and aliases are not allowed"},
-        {"name: &a [x]", NAME ":1: anchors and aliases are not allowed"},
-        {"workers: !!str 1", NAME ":1: tags are not allowed"},
-        {"!x {workers: 1}", NAME ":1: tags are not allowed"},
-        {"echo: true\nworkers: 1: 2", NAME ":2: mapping values are not allowed in this context"},
-        {"echo: true\nname: [a\n", NAME ":3: did not find expected ',' or ']'"},
-        {"workers: \"1", NAME ":1: found unexpected end of stream"},
-        {"a\tb: \x01", NAME ":1: control characters are not allowed"},
-        /* lists of maps */
-        {"keys: secret", NAME ":1: keys: takes a list of maps"},
-        {"keys: {kid: a}", NAME ":1: keys: takes a list of maps"},
-        {"keys: [a]", NAME ":1: keys[0]: must be a map of keys and values"},
-        {"keys:\n  - kid: a\n    secret: b\n  - kid: c",
-         NAME ":4: keys[1]: needs one of secret, secret_file, pem and jwks"},
-        {"keys: [{kid: a, secret: b, pem: c}]",
-         NAME ":1: keys[0]: needs one of secret, secret_file, pem and jwks"},
-        {"keys: [{kid: a, jwks: c}]",
-         NAME ":1: keys[0]: takes no kid: the keys of a JWK set bring their own"},
-        {"keys: [{kid: a, secret: b, kid: c}]", NAME ":1: keys[0].kid: given twice"},
-        {"keys: [{kid: a, secret: b, alg: none}]", NAME ":1: keys[0].alg: no such key"},
-        {"keys: [{kid: a, secret: [b]}]", NAME ":1: keys[0].secret: takes one value"},
-        {"keys:\n- kid: a\n  secret:\n", NAME ":3: keys[0].secret: needs a value"},
-        {"keys: [{secret: \"\"}]", NAME ":1: keys[0].secret: needs a value (1 to 4096 characters)"},
-        {"keys: [{kid: a, secret: x}, {kid: a, secret: y}]",
-         NAME ":1: keys: the kid a is there twice"},
-        {"certificates: [{certificate: a}]",
-         NAME ":1: certificates[0]: needs both certificate and key"},
-        /* between keys */
-        {"stream_low: 1MiB", NAME ":1: stream_low: must be below stream_high"},
-        {"echo: true\nstream_high: 4MiB", NAME ":2: stream_high: must be below stream_hard"},
-        {"stream_high: 2MiB\nstream_hard: 2MiB", NAME ":2: stream_hard: must be above stream_high"},
-    };
-
     (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        expect_refused(rows[i].yaml, strlen(rows[i].yaml), rows[i].line);
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+        expect_refused(refused[i].yaml, strlen(refused[i].yaml), refused[i].line);
 }
 
 static void too_much_is_refused(void **state)
@@ -158,7 +153,8 @@ static void too_much_is_refused(void **state)
     expect_refused(names, strlen(names), NAME ":258: name: too many entries (at most 256)");
     memset(big, '[', sizeof(big));
     expect_refused(big, CONFIG_FILE_MAX, NAME ":1: must be lines of `key: value`");
-    memcpy(big, "name: ", 6);
+    (void)snprintf(big, sizeof(big), "name: ");
+    big[strlen(big)] = '[';
     expect_refused(big, CONFIG_FILE_MAX, NAME ":1: name: takes a list of single values");
 }
 
@@ -339,7 +335,6 @@ static void a_flag_beats_a_variable_beats_the_file_beats_the_default(void **stat
                    NULL};
     struct config_error why;
     struct config *c;
-    struct config *again;
 
     (void)state;
     assert_int_equal(config_load(5, argv, env, &c, &why), 0);
@@ -351,9 +346,6 @@ static void a_flag_beats_a_variable_beats_the_file_beats_the_default(void **stat
     assert_true(c->echo);
     assert_string_equal(c->file, file);
     assert_int_equal(c->ignored.count, 0);
-    assert_int_equal(config_reload(c, &again, &why), 0);
-    assert_int_equal(again->workers, 5);
-    config_free(again);
     config_free(c);
 }
 
@@ -386,7 +378,7 @@ static void a_list_replaces_the_list_below_and_repeated_flags_add_up(void **stat
 
 static void the_state_folder_is_where_the_desktop_wants_it(void **state)
 {
-    char *env[] = {(char *)"XDG_STATE_HOME=/home/of/state", NULL};
+    char *env[] = {(char *)"XDG_STATE_HOME=/var/of/state", NULL};
     char *relative[] = {(char *)"XDG_STATE_HOME=state", NULL};
     char *argv[] = {(char *)"--state", (char *)"mine"};
     struct config_error why;
@@ -394,7 +386,7 @@ static void the_state_folder_is_where_the_desktop_wants_it(void **state)
 
     (void)state;
     assert_int_equal(config_load(0, NULL, env, &c, &why), 0);
-    assert_string_equal(c->state, "/home/of/state/rvpn");
+    assert_string_equal(c->state, "/var/of/state/rvpn");
     config_free(c);
     assert_int_equal(config_load(2, argv, env, &c, &why), 0);
     assert_string_equal(c->state, "mine");
