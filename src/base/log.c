@@ -7,8 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES 2048
-#define VALUE_MAX_BYTES 256
+#define LINE_MAX_BYTES 4096 /* PIPE_BUF: one write of it is never torn, pipe(7) */
+#define VALUE_MAX_BYTES 512 /* of a text as it is written, escapes included */
 #define EVENTS_MAX 128
 
 struct line {
@@ -63,9 +63,11 @@ static bool is_plain(uint8_t c)
 
 static void add_escaped(struct line *l, struct slice s)
 {
+    size_t end = l->len + VALUE_MAX_BYTES;
     char escape[8];
+    size_t i;
 
-    for (size_t i = 0; i < s.len && i < VALUE_MAX_BYTES; i++) {
+    for (i = 0; i < s.len && l->len < end; i++) {
         uint8_t c = s.ptr[i];
 
         if (c == '"' || c == '\\') {
@@ -77,7 +79,7 @@ static void add_escaped(struct line *l, struct slice s)
             add_text(l, escape);
         }
     }
-    if (s.len > VALUE_MAX_BYTES)
+    if (i < s.len)
         add_text(l, "...");
 }
 
@@ -96,8 +98,10 @@ static void add_value_text(struct line *l, struct slice s)
     add_text(l, "\"");
 }
 
+/* A field that does not fit is left out as a whole: a line cut within one is no JSON. */
 static void add_field(struct line *l, const struct log_field *f)
 {
+    size_t before = l->len;
     char number[24];
 
     if (chosen_format == LOG_JSON)
@@ -118,6 +122,8 @@ static void add_field(struct line *l, const struct log_field *f)
         add_text(l, number);
         break;
     }
+    if (l->len == sizeof(l->text) - 2)
+        l->len = before;
 }
 
 static void add_head(struct line *l, enum log_level level, const char *event)
