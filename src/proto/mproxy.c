@@ -42,7 +42,8 @@ static struct slice word_of(enum mproxy_kind kind)
     return (struct slice){NULL, 0};
 }
 
-/* Cuts `text` at its commas; the last field keeps whatever more there are.  Returns how many. */
+/* Cuts `text` at its commas; the last field keeps whatever more there are, and fields that are not
+ * there are empty.  Returns how many there are. */
 static unsigned split(struct slice text, struct slice fields[FIELDS])
 {
     unsigned count = 0;
@@ -55,31 +56,32 @@ static unsigned split(struct slice text, struct slice fields[FIELDS])
         from = i + 1;
     }
     fields[count++] = slice_of(text.ptr + from, text.len - from);
+    for (unsigned i = count; i < FIELDS; i++)
+        fields[i] = (struct slice){NULL, 0};
     return count;
 }
 
 static int parse_head(struct slice text, uint64_t body_max, struct mproxy_head *out)
 {
-    struct slice fields[FIELDS] = {{NULL, 0}};
+    struct slice fields[FIELDS];
     uint64_t body_len;
 
     if (split(text, fields) < FIELDS_MIN || slice_parse_uint(fields[3], UINT64_MAX, &body_len))
         return -EPROTO;
     if (body_len > body_max)
         return -EMSGSIZE;
-    *out = (struct mproxy_head){
-        .kind = kind_of(fields[4]),
-        .cid = slice_of(text.ptr, (size_t)(fields[3].ptr - text.ptr) - 1),
-        .family = fields[0],
-        .address = fields[1],
-        .port = fields[2],
-        .body_len = body_len,
-        .service = fields[4],
-        .service_port = fields[5],
-        .name = fields[6],
-        .real_service = fields[7],
-    };
+    /* One by one: a compound literal is zeroed first, which took a third of the time here. */
+    out->kind = kind_of(fields[4]);
+    out->body_len = body_len;
+    out->cid = slice_of(text.ptr, (size_t)(fields[3].ptr - text.ptr) - 1);
     out->has_cid = out->cid.len > 2; /* more than the two commas */
+    out->family = fields[0];
+    out->address = fields[1];
+    out->port = fields[2];
+    out->service = fields[4];
+    out->service_port = fields[5];
+    out->name = fields[6];
+    out->real_service = fields[7];
     return 0;
 }
 
