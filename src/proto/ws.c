@@ -90,7 +90,6 @@ static int open_data(struct ws_decoder *d)
     if (d->opcode != WS_OP_CONTINUATION) {
         d->message = d->opcode;
         d->message_len = 0;
-        d->utf8 = (struct utf8){0};
     }
     /* Without a maximum the sum may wrap; nobody reads it then. */
     if (d->message_max && d->frame_len > d->message_max - d->message_len)

@@ -86,7 +86,7 @@ struct ws_decoder {
     uint8_t message;     /* opcode of the open message; 0: none is open */
     bool is_fin;
     uint8_t key[4];
-    struct utf8 utf8;
+    struct utf8 utf8; /* of the open text; whole between messages */
     uint8_t head_len; /* bytes of a head that came in parts */
     uint8_t head[WS_HEAD_MAX];
     uint8_t control[WS_CONTROL_MAX];
