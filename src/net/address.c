@@ -4,43 +4,37 @@
 #include <errno.h>
 #include <stdio.h>
 
+/* IPv6 stands in brackets, as its colons could not be told from the port's, and IPv4 does not. */
 static int parse_host(struct slice host, struct address *a)
 {
     char text[INET6_ADDRSTRLEN];
+    bool bare = host.len < 2 || host.ptr[0] != '[' || host.ptr[host.len - 1] != ']';
 
-    if (host.len >= sizeof(text))
+    if (!bare)
+        host = slice_of(host.ptr + 1, host.len - 2);
+    if (host.len >= sizeof(text) || memchr(host.ptr, '\0', host.len))
         return -EINVAL;
     (void)slice_write(host, text, sizeof(text));
-    if (inet_pton(AF_INET, text, &a->in.sin_addr) == 1) {
-        a->sa.sa_family = AF_INET;
-        return 0;
-    }
-    if (inet_pton(AF_INET6, text, &a->in6.sin6_addr) == 1) {
-        a->sa.sa_family = AF_INET6;
-        return 0;
-    }
-    return -EINVAL;
+    a->sa.sa_family = bare ? AF_INET : AF_INET6;
+    if (inet_pton(a->sa.sa_family, text,
+                  bare ? (void *)&a->in.sin_addr : (void *)&a->in6.sin6_addr) != 1)
+        return -EINVAL;
+    return 0;
 }
 
 int address_parse(struct slice text, struct address *out)
 {
     struct address a = {.in6 = {.sin6_family = AF_INET6, .sin6_addr = in6addr_any}};
-    struct slice host, port_text = text;
     size_t colon = text.len;
     uint64_t port;
-    int err;
+    int err = 0;
 
     while (colon > 0 && text.ptr[colon - 1] != ':')
         colon--;
-    if (colon > 0) {
-        host = slice_of(text.ptr, colon - 1);
-        port_text = slice_from(text, colon);
-        if (host.len >= 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']')
-            host = slice_of(host.ptr + 1, host.len - 2);
-        if (host.len && (err = parse_host(host, &a)))
-            return err;
-    }
-    err = slice_parse_uint(port_text, UINT16_MAX, &port);
+    if (colon > 1)
+        err = parse_host(slice_of(text.ptr, colon - 1), &a);
+    if (!err)
+        err = slice_parse_uint(slice_from(text, colon), UINT16_MAX, &port);
     if (err)
         return err;
     address_set_port(&a, (uint16_t)port);
