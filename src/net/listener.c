@@ -27,19 +27,20 @@ static void on_ready(struct watch *w, unsigned ready)
     for (unsigned i = 0; i < ACCEPTS_PER_TURN && l->watch.fd != -1; i++) {
         struct address peer = {0};
         socklen_t len = sizeof(peer);
-        int fd = accept4(l->watch.fd, &peer.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int err, fd = accept4(l->watch.fd, &peer.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd != -1) {
             address_unmap(&peer);
             l->on_accept(l, fd, &peer);
             continue;
         }
-        if (errno == EAGAIN)
+        err = -errno;
+        if (err == -EAGAIN)
             return;
-        if (!is_passing(errno)) {
-            l->on_trouble(l, -errno);
+        if (!is_passing(-err)) {
             loop_set_interest(l->loop, &l->watch, 0);
             loop_start_deadline(l->loop, &l->retry, LISTENER_RETRY_MS);
+            l->on_trouble(l, err);
             return;
         }
     }
