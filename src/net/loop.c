@@ -164,13 +164,13 @@ static void call_ready(const struct epoll_event *events, int count)
     }
 }
 
-/* How long to wait for events: not at all while a parcel waits; a second at most while spare
- * chunks are held, so that an idle worker gives them back. */
+/* How long to wait for events: not at all while a parcel or a task waits; a second at most while
+ * spare chunks are held, so that an idle worker gives them back. */
 static int wait_ms(struct loop *l)
 {
     int wait = wheel_wait_ms(&l->wheel, l->now_ms);
 
-    if (!mailbox_may_sleep(&l->mailbox))
+    if (!list_is_empty(&l->tasks) || !mailbox_may_sleep(&l->mailbox))
         return 0;
     if (l->pool.spare_count && (wait < 0 || wait > IDLE_TRIM_MS))
         return IDLE_TRIM_MS;
