@@ -168,10 +168,13 @@ for (const letter of LETTERS)
         assert.equal(tunnel.streams, 3);
         assert.equal(tunnel.payload_to_visitor, toVisitor + 12);
         assert.equal(tunnel.payload_to_visitor, sum('bytesOut'));
-        assert.equal(tunnel.payload_to_device, sum('bytesIn'));
+        // The visitor's TLS alert of farewell may come when the service has ended already.
+        const farewell = tunnel.payload_to_device - sum('bytesIn');
+        assert.ok(farewell >= 0 && farewell <= 31, `${farewell}`);
         assert.equal(w.device.received, tunnel.payload_to_device);
         assert.equal(w.device.sent, tunnel.payload_to_visitor);
-        assert.equal(tunnel.payload_to_device, toDevice + 12);
+        const late = toDevice + 12 - tunnel.payload_to_device;
+        assert.ok(late >= 0 && late <= 31, `${late}`);
         assert.ok(tunnel.wire_from_device > tunnel.payload_to_visitor);
         assert.ok(tunnel.wire_to_device > tunnel.payload_to_device);
 

@@ -389,13 +389,13 @@ export class ClassA extends Device {
 
 // The clients before 0.11 looked for the name in the first bytes themselves.
 function portByPayload(services, f) {
-    const protocol = f.service.toLowerCase();
+    const protocol = f.service?.toLowerCase();
     if (protocol === 'tcp')
         return typeof services.tcp === 'object' ? Object.values(services.tcp)[0] : services.tcp;
     if (protocol !== 'http' && protocol !== 'https') return undefined;
     const text = f.body.toString('latin1');
     const name = protocol === 'https' ? serverName(f.body)
-        : /(?:^|[\r\n])Host: ([^\r\n]+)/im.exec(text)?.[1].toLowerCase().replace(/:.*/, '');
+        : /(?:^|[\r\n])Host: ([^\r\n]+)/im.exec(text)?.[1]?.toLowerCase().replace(/:.*/, '');
     if (!name) return undefined;
     const wildcard = Object.keys(services.hosts ?? {})
         .filter((h) => h.startsWith('*.') && name.endsWith(h.slice(1)))
@@ -508,7 +508,6 @@ export class ClassG extends Device {
     open() {
         const { host, port, ca, clear } = this.options;
         const [token] = this.tokens;
-        this.ready.resolve(); // the 101 is its only grant
         return RawTransport.open({
             host, port, ca, clear, servername: '', cut: 4096,
             lines: [
@@ -519,6 +518,15 @@ export class ClassG extends Device {
             ],
             onViolation: (why) => this.violation(`class G: ${why}`),
         });
+    }
+
+    // Its only grant is the 101; the relay may still be opening ports.
+    async connect() {
+        const { relay } = this.options;
+        const before = relay ? (await relay.tunnels()).length : 0;
+        await super.connect();
+        if (relay) await relay.untilTunnels((list) => list.length > before, 'the Go client to be in');
+        this.ready.resolve();
     }
 
     // Control ends the process, and has been judged already.

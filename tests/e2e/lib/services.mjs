@@ -161,7 +161,7 @@ export async function httpService(scene, text = 'http') {
     return service;
 }
 
-export async function httpsService(scene, text = 'https', names = ['a.example', '*.example']) {
+export async function httpsService(scene, text = 'https', names = ['a.example', '*.w.example']) {
     const pair = certificate(names);
     const server = https.createServer(pair);
     const service = await serve(scene, server, text);

@@ -7,8 +7,9 @@ import { request } from './visitors.mjs';
 export const HOST = 'a.example';
 export const LETTERS = Object.keys(classes);
 
-// Any unprivileged port may be asked for in a token.
-export const anyTcpPort = { tcp_ports: ['1024-65535'], tcp_bind: '127.0.0.1' };
+// Any unprivileged port may be asked for in a token, and a stream whose visitor has ended does not
+// stay for a minute.
+export const anyTcpPort = { tcp_ports: ['1024-65535'], tcp_bind: '127.0.0.1', half_close: '1s' };
 
 export async function services(scene) {
     const [http, https, echo, banner] = await Promise.all([httpService(scene),
