@@ -32,7 +32,6 @@ struct refusal {
 };
 
 static const struct refusal refusal_token = {"invalid access token", "E_INVALID_TOKEN"};
-static const struct refusal refusal_expired = {"access token has expired", "E_INVALID_TOKEN"};
 static const struct refusal refusal_absent = {"specified token not present", "E_INVALID_TOKEN"};
 static const struct refusal refusal_name = {"invalid server name", "E_INVALID_NAME"};
 static const struct refusal refusal_taken = {"name is served by somebody else", "E_NAME_TAKEN"};
@@ -153,12 +152,11 @@ static const struct refusal *verify(struct device *d, struct slice token, struct
 {
     const struct trust *trust = d->edge->trust;
     const char *why = "";
-    int err = jwt_verify(trust->keyring, &trust->rules, token, clock_unix(), claims, &why);
 
-    if (!err)
+    if (!jwt_verify(trust->keyring, &trust->rules, token, clock_unix(), claims, &why))
         return NULL;
     log_event(LOG_WARN, "token_refused", LOG_UINT("tunnel", d->id), LOG_STR("why", why));
-    return err == -EKEYEXPIRED ? &refusal_expired : &refusal_token;
+    return &refusal_token;
 }
 
 static void say_hello(struct device *d)
@@ -424,14 +422,20 @@ static bool is_refused_in_http(const struct front_request *request, enum front_t
 {
     const struct trust *trust = request->edge->trust;
     struct claims claims;
+    bool taken = false;
 
     if (where == FRONT_TOKEN_BAD ||
         jwt_verify(trust->keyring, &trust->rules, token, clock_unix(), &claims, NULL)) {
         front_refuse(request, 401, "The token is not good.");
         return true;
     }
+    for (size_t i = 0; i < claims.host_count && !taken; i++)
+        taken = registry_is_taken(request->edge->setting.registry, slice_text(claims.hosts[i]),
+                                  claims.subject);
     claims_fini(&claims);
-    return false;
+    if (taken)
+        front_refuse(request, 409, "A name of this token is served by somebody else.");
+    return taken;
 }
 
 static bool is_refused(const struct front_request *request, enum front_token where,

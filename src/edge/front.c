@@ -54,7 +54,7 @@ static struct conn *leave(struct front *f)
 
 static bool is_closing(const struct front *f, const struct http_head *head)
 {
-    return !head->keep_alive || f->edge->state == EDGE_DRAINING;
+    return !head->keep_alive || head->wants_upgrade || f->edge->state == EDGE_DRAINING;
 }
 
 void front_respond(const struct front_request *request, const struct front_response *response)
@@ -175,16 +175,17 @@ bool front_has_scope(const struct front_request *request, const char *scope)
 {
     const struct trust *trust = request->edge->trust;
     char scratch[JWS_MAX + 1];
-    struct slice token;
+    struct slice token = {NULL, 0};
+    enum front_token where = front_find_token(request->head, &token, scratch);
     struct claims claims;
     bool has;
 
-    if (front_find_token(request->head, &token, scratch) == FRONT_TOKEN_NONE) {
+    if (where == FRONT_TOKEN_NONE || where == FRONT_TOKEN_QUERY) { /* URLs end up in logs */
         respond_page(request, 401, "A token is needed here.",
                      "WWW-Authenticate: Bearer realm=\"rvpn\"\r\nCache-Control: no-store\r\n");
         return false;
     }
-    if (front_find_token(request->head, &token, scratch) == FRONT_TOKEN_BAD ||
+    if (where == FRONT_TOKEN_BAD ||
         jwt_verify(trust->keyring, &trust->rules, token, clock_unix(), &claims, NULL)) {
         respond_page(request, 401, "The token is not good.",
                      "WWW-Authenticate: Bearer realm=\"rvpn\", error=\"invalid_token\"\r\n"
@@ -198,21 +199,35 @@ bool front_has_scope(const struct front_request *request, const char *scope)
     return has;
 }
 
+/* The port of a host that may leave it to its scheme. */
+static unsigned port_of(const struct hostname *host, unsigned usual)
+{
+    return host->port ? host->port : usual;
+}
+
 bool front_is_foreign(const struct front_request *request)
 {
+    static const char https[] = "https://", http[] = "http://";
     const struct http_field *origin = http_head_field(request->head, "Origin");
-    struct hostname host;
+    const struct hostname *own = &request->head->host;
+    struct hostname page;
     struct slice value;
-    size_t skip;
+    unsigned usual;
 
     if (!origin)
         return false;
     value = origin->value;
-    skip = value.len > 8 && memcmp(value.ptr, "https://", 8) == 0  ? 8
-           : value.len > 7 && memcmp(value.ptr, "http://", 7) == 0 ? 7
-                                                                   : 0;
-    return !skip || hostname_parse_authority(slice_from(value, skip), &host) ||
-           !hostname_is_equal(&host, &request->head->host);
+    if (value.len > strlen(https) && memcmp(value.ptr, https, strlen(https)) == 0) {
+        value = slice_from(value, strlen(https));
+        usual = 443;
+    } else if (value.len > strlen(http) && memcmp(value.ptr, http, strlen(http)) == 0) {
+        value = slice_from(value, strlen(http));
+        usual = 80;
+    } else {
+        return true;
+    }
+    return hostname_parse_authority(value, &page) || !hostname_is_equal(&page, own) ||
+           port_of(&page, usual) != port_of(own, usual);
 }
 
 static struct slice field_value(const struct http_head *head, const char *name)
@@ -258,8 +273,8 @@ static bool is_websocket(const struct http_head *head)
 
 static bool is_method(const struct front_route *route, const struct http_head *head)
 {
-    if (strcmp(route->method, "WEBSOCKET") == 0)
-        return is_websocket(head);
+    if (is_websocket(head) || strcmp(route->method, "WEBSOCKET") == 0)
+        return is_websocket(head) && strcmp(route->method, "WEBSOCKET") == 0;
     return slice_is_text(head->method, route->method) ||
            (slice_is_text(head->method, "HEAD") && strcmp(route->method, "GET") == 0);
 }

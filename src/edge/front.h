@@ -52,7 +52,8 @@ enum front_token { FRONT_TOKEN_NONE, FRONT_TOKEN_QUERY, FRONT_TOKEN_HEADER, FRON
 enum front_token front_find_token(const struct http_head *head, struct slice *token,
                                   char scratch[JWS_MAX + 1]);
 
-/* Whether the request's token is good and has `scope`; if not, it has been answered 401 or 403. */
+/* Whether the request's token, in a field and not in the URL, is good and has `scope`; if not, it
+ * has been answered 401 or 403. */
 bool front_has_scope(const struct front_request *request, const char *scope);
 
 /* Whether the request comes from a page of another site (an Origin that is not ours). */

@@ -56,12 +56,8 @@ static int parse_answer(struct control *c, const json_t *detail)
 
 static int parse_token(struct control *c, enum control_kind kind)
 {
-    const json_t *argument = json_array_get(c->document, 2);
-
-    if (!json_is_string(argument))
-        return -EPROTO;
     c->kind = kind;
-    c->token = text_of(argument);
+    c->token = text_of(json_array_get(c->document, 2));
     return 0;
 }
 
@@ -70,10 +66,8 @@ static int parse_auth(struct control *c)
     static const char *const names[] = {"jwt", "token", "access_token"};
     const json_t *argument = json_array_get(c->document, 2);
 
-    if (json_is_string(argument))
-        return parse_token(c, CONTROL_AUTH);
     if (!json_is_object(argument))
-        return -EPROTO;
+        return parse_token(c, CONTROL_AUTH);
     c->kind = CONTROL_AUTH;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !c->token.len; i++)
         c->token = control_text(c, names[i]);

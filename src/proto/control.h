@@ -20,7 +20,7 @@
 #define CONTROL_DEPTH_MAX 16U /* brackets within brackets */
 
 enum control_kind {
-    CONTROL_ADD_TOKEN,    /* `token` */
+    CONTROL_ADD_TOKEN,    /* `token`, empty if the argument is none */
     CONTROL_DELETE_TOKEN, /* `token`, which is "*" for all */
     CONTROL_AUTH,         /* auth, authn, authz: `token` if the argument is or carries one */
     CONTROL_OK,           /* [-id,null]: what we asked with `id` went well */

@@ -12,11 +12,12 @@ bool http_guard_is_waiting(const struct http_guard *g)
     return g->state == HTTP_GUARD_ASKED;
 }
 
-/* Only the first request of a connection may upgrade: a pipelined one's answer could be taken for
+/* HTTP/2 names a host in each request: an upgrade to it is not followed, so its frames do not pass.
+ * Only the first request of a connection may upgrade: a pipelined one's answer could be taken for
  * that of a request before it. */
 static enum http_guard_state after_head(const struct http_guard *g, const struct http_head *head)
 {
-    bool upgrade = head->wants_upgrade && http_head_has_token(head, "Upgrade", "websocket");
+    bool upgrade = head->wants_upgrade && !http_head_has_token(head, "Upgrade", "h2c");
 
     if (upgrade && (g->state != HTTP_GUARD_FIRST || head->framing != HTTP_FRAMING_NONE))
         return HTTP_GUARD_BAD;

@@ -3,9 +3,9 @@
  *
  * A connection is routed by its first request.  Others may follow on it, pooled by a proxy for
  * many users; one that names another host, or that two readers might understand differently, must
- * not be passed on, nor anything behind it.  Whole heads pass, unchanged.  After an upgrade to
- * WebSocket that the device has accepted (101) the bytes are no longer HTTP and all pass; any
- * other upgrade is not waited for, so what follows it must still be HTTP.
+ * not be passed on, nor anything behind it.  Whole heads pass, unchanged.  After an upgrade
+ * that the device has accepted (101) the bytes are no longer HTTP and all pass; but not after one
+ * to HTTP/2 (h2c), whose requests name hosts as well: what follows it must still be HTTP/1.
  *
  * Threads: reentrant.
  * Errors:  -EPROTO, also on every later call: end the visitor's half.

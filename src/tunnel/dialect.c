@@ -15,11 +15,6 @@ bool dialect_has_silent_open(enum dialect d)
     return d == DIALECT_CONTROL;
 }
 
-int dialect_alone_ms(enum dialect d)
-{
-    return dialect_has_control(d) ? 100 : 0;
-}
-
 size_t dialect_end_len(enum dialect d)
 {
     return dialect_has_control(d) ? 1 : 0;

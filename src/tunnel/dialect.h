@@ -10,6 +10,10 @@
 
 #include "proto/mproxy.h"
 
+/* How long the first frame of a stream stays alone if the device does not answer it: devices
+ * connect locally meanwhile, and the Node clients lose or reorder what comes.  Milliseconds. */
+#define DIALECT_ALONE_MS 100
+
 enum dialect {
     DIALECT_FIRST,   /* Node, 2016 to 2017, and whoever has not shown more: no pause */
     DIALECT_CONTROL, /* Node, 2017 to 2019: has sent a control frame */
@@ -25,10 +29,6 @@ bool dialect_has_pause(enum dialect d);
 
 /* Whether a first data frame without bytes opens the local connection (server-speaks-first). */
 bool dialect_has_silent_open(enum dialect d);
-
-/* How long the first frame of a stream must stay alone if the device does not answer it: Node
- * clients connect locally meanwhile, and lose or reorder what comes.  Milliseconds. */
-int dialect_alone_ms(enum dialect d);
 
 /* Bytes in the body of `end` and of `error` without detail: one space, which every Node packer
  * takes, or none. */

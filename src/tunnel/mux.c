@@ -83,7 +83,7 @@ int mux_write_silent_open(struct mux *m, struct mux_stream *ms)
     uint8_t frame[WS_HEAD_MAX + 2 * MPROXY_HEAD_MAX + 1];
     uint8_t *start = frame + WS_HEAD_MAX;
     struct mproxy_route nobody = {
-        .key = mproxy_key_ipv4((const uint8_t[4]){0, 0, 0, 0}, 1),
+        .key = mproxy_key_ipv4((const uint8_t[4]){0, 0, 0, 0}, ++m->silent_opens),
         .service = slice_text("tcp"),
         .fields = dialect_fields(m->dialect),
     };

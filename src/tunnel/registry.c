@@ -179,6 +179,18 @@ int registry_claim(struct registry *r, struct seat *s, struct claim *c)
     return err;
 }
 
+bool registry_is_taken(struct registry *r, struct slice host, const char *subject)
+{
+    const struct registry_name *n;
+    bool taken;
+
+    (void)pthread_mutex_lock(&r->lock);
+    n = map_find(&r->names, host);
+    taken = n && is_live(n) && strcmp(n->subject, subject) != 0;
+    (void)pthread_mutex_unlock(&r->lock);
+    return taken;
+}
+
 static void set_away(struct registry *r, struct registry_name *n, int64_t now_unix)
 {
     free(n->subject);

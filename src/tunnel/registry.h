@@ -57,6 +57,9 @@ int registry_claim(struct registry *r, struct seat *s, struct claim *c);
 /* Takes `c` back.  If it was the last on its name, that is away from `now_unix` on. */
 void registry_release(struct registry *r, struct claim *c, int64_t now_unix);
 
+/* Whether registry_claim() would refuse `host` to `subject` now. */
+bool registry_is_taken(struct registry *r, struct slice host, const char *subject);
+
 enum registry_answer {
     REGISTRY_FOUND,   /* session_id and worker are filled */
     REGISTRY_AWAY,    /* nobody now; last_seen_unix is filled */

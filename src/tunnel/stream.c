@@ -186,12 +186,8 @@ static size_t room(void *owner)
 
 static void sent_first(struct stream *st)
 {
-    int alone_ms = dialect_alone_ms(st->session->mux.dialect);
-
-    deadline_stop(&st->timer);
-    set_state(st, alone_ms ? STREAM_ALONE : STREAM_FLOWING);
-    if (alone_ms)
-        loop_start_deadline(loop_of(st), &st->timer, alone_ms);
+    set_state(st, STREAM_ALONE);
+    loop_start_deadline(loop_of(st), &st->timer, DIALECT_ALONE_MS);
 }
 
 static void see_visitor_eof(struct stream *st, const char *why)
