@@ -39,6 +39,7 @@ function add(who, name, text) {
     by.className = 'who';
     by.textContent = name;
     body.className = 'text';
+    body.dir = 'auto';
     body.textContent = text;
     item.className = who;
     item.append(time, by, body);
