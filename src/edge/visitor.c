@@ -28,6 +28,8 @@ struct visitor {
     struct conn *conn; /* ours until GONE */
     uint64_t id;       /* for logs */
     struct stream_request request;
+    struct sniffed last;      /* SNIFFING: how far the last look got, at ... */
+    size_t seen;              /* ... so many bytes */
     struct deadline sniff_by; /* running while SNIFFING */
     unsigned moves;
     struct grave grave;
@@ -287,12 +289,17 @@ static size_t take_found(struct visitor *v, const struct sniffed *found, uint8_t
 
 static size_t sniff_and_route(struct visitor *v, uint8_t *in, size_t len)
 {
-    struct sniffed found = {0};
+    struct sniffed found;
 
+    if (v->seen && len < v->edge->rules->sniff_bytes && !sniff_is_due(&v->last, in, v->seen, len))
+        return 0;
     switch (sniff(in, len, &found)) {
     case SNIFF_MORE:
-        if (len < v->edge->rules->sniff_bytes)
+        if (len < v->edge->rules->sniff_bytes) {
+            v->last = found;
+            v->seen = len;
             return 0;
+        }
         found.err = -EMSGSIZE;
         return refuse_bad(v, &found, len);
     case SNIFF_FOUND: return take_found(v, &found, in, len);

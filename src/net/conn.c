@@ -121,7 +121,7 @@ static void finishing_on_eof(void *owner)
 {
     struct conn *c = owner;
 
-    if (c->sending == CONN_ENDED)
+    if (c->sending == CONN_ENDED && c->manner == CONN_ENDS_WITH_FIN)
         conn_close(c);
 }
 
@@ -137,6 +137,8 @@ static void on_finish_by(struct deadline *d)
 
     if (c->sending == CONN_ENDED && c->manner == CONN_ENDS_WITH_RESET)
         outlet_reset_when_delivered(c);
+    else if (conn_queued(c))
+        conn_reset(c); /* an end here would make what was cut look whole */
     else
         conn_close(c);
 }

@@ -37,11 +37,12 @@ struct conn_ops {
     size_t (*room)(void *owner);
 
     /* Bytes have come; in[] is lent for the call, may be written to, and has LOOP_HEADROOM
-     * writable bytes in front.  Returns how many were taken. */
+     * writable bytes in front.  Returns how many were taken.  The rest is offered again at once
+     * if some were taken and room() says so, else with what comes next. */
     size_t (*on_bytes)(void *owner, uint8_t *in, size_t len);
 
     void (*on_drain)(void *owner);         /* conn_queued() has fallen */
-    void (*on_eof)(void *owner);           /* the other end will send no more */
+    void (*on_eof)(void *owner);           /* there is no more to come than what is kept */
     void (*on_lost)(void *owner, int err); /* the last event; `err` is -Exxx; close it now */
 };
 

@@ -32,7 +32,11 @@ struct conn {
     void *owner;
     enum conn_state state;
     enum conn_sending sending;
-    enum { CONN_RECEIVING, CONN_EOF } receiving;
+    enum {
+        CONN_RECEIVING,
+        CONN_EOF_DUE, /* the other end has ended; the owner has yet to take what is kept */
+        CONN_EOF
+    } receiving;
     enum { CONN_ENDS_WITH_FIN, CONN_ENDS_WITH_RESET } manner;
     int lost_err;
     int64_t reset_by_ms; /* ENDED with a reset to come */

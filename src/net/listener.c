@@ -66,10 +66,24 @@ static int open_socket(const struct address *at)
     return fd;
 }
 
+/* Where IPv6 is absent, every address is every IPv4 address. */
+static int open_any4(const struct address *at)
+{
+    struct address any4 = {.in = {.sin_family = AF_INET}};
+
+    if (at->sa.sa_family != AF_INET6 || !IN6_IS_ADDR_UNSPECIFIED(&at->in6.sin6_addr))
+        return -EAFNOSUPPORT;
+    address_set_port(&any4, address_port(at));
+    return open_socket(&any4);
+}
+
 int listener_start(struct listener *l, struct loop *loop, const struct address *at)
 {
     int fd = open_socket(at);
     int err;
+
+    if (fd == -EAFNOSUPPORT)
+        fd = open_any4(at);
 
     l->watch.fd = -1;
     if (fd < 0)

@@ -28,7 +28,7 @@ struct listener {
 #define LISTENER_RETRY_MS 100
 
 /* Opens, binds and watches.  The caller has set the two callbacks.  Port 0 takes a free one, which
- * is in l->bound afterwards. */
+ * is in l->bound afterwards; [::] is 0.0.0.0 where IPv6 is absent. */
 int listener_start(struct listener *l, struct loop *loop, const struct address *at);
 
 /* Accepts a zeroed or stopped listener. */

@@ -65,7 +65,7 @@ static void end_sending(struct conn *c)
     (void)shutdown(c->fd, SHUT_WR);
     if (c->state != CONN_FINISHING)
         return;
-    if (c->receiving == CONN_EOF)
+    if (c->receiving != CONN_RECEIVING)
         conn_close(c);
     else
         loop_start_deadline(c->loop, &c->finish_by, CONN_LINGER_MS);

@@ -169,17 +169,11 @@ static void raise_descriptor_limit(void)
 
 static int listen_on(struct relay *r, const struct config_address *where)
 {
-    static const struct address any4 = {.in = {.sin_family = AF_INET}};
     struct address at = where->address;
     char host[ADDRESS_TEXT_MAX];
-    int err = worker_listen(&r->workers[0], &at);
+    int err = 0;
 
-    if (err == -EAFNOSUPPORT && where->any) {
-        at = any4;
-        address_set_port(&at, address_port(&where->address));
-        err = worker_listen(&r->workers[0], &at);
-    }
-    for (unsigned i = 1; i < r->worker_count && !err; i++)
+    for (unsigned i = 0; i < r->worker_count && !err; i++)
         err = worker_listen(&r->workers[i], &at);
     if (err) {
         log_event(LOG_ERROR, "listen_failed", LOG_STR("listen", where->text),

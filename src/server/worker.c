@@ -123,7 +123,7 @@ int worker_listen(struct worker *w, struct address *at)
     if (err)
         return err;
     w->listener_count++;
-    address_set_port(at, address_port(&l->bound));
+    *at = l->bound;
     return 0;
 }
 

@@ -44,7 +44,7 @@ struct order {
 int worker_init(struct worker *w, struct edge_parts parts, size_t listeners);
 void worker_fini(struct worker *w);
 
-/* Listens on *at; where its port is 0 it is replaced by the one that was free. */
+/* Listens on *at, which becomes what it was bound to: port 0 the one that was free. */
 int worker_listen(struct worker *w, struct address *at);
 
 /* When the thread ends, `left` is opened by `on_left` at the `keeper`. */
