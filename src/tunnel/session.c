@@ -47,7 +47,7 @@ uint64_t session_admit(struct session *s, struct stream *st)
 {
     list_push(&s->streams, &st->link);
     s->stream_count++;
-    return ++s->last_stream << 16 | (s->seat.id & 0xffff);
+    return ++s->last_stream;
 }
 
 void session_forget(struct session *s, struct stream *st)

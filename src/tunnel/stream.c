@@ -79,8 +79,8 @@ static void free_grave(struct grave *g)
 
 static void log_end(const struct stream *st)
 {
-    log_event(LOG_INFO, "stream_end", LOG_UINT("stream", st->id),
-              LOG_UINT("tunnel", st->session->seat.id),
+    log_event(LOG_INFO, "stream_end", LOG_UINT("tunnel", st->session->seat.id),
+              LOG_UINT("stream", st->id),
               LOG_STR("service", stream_service_name[st->service]),
               LOG_STR("name", st->claim ? st->claim->host : ""), LOG_UINT("port", st->port),
               LOG_UINT("to_device", st->to_device), LOG_UINT("to_visitor", st->to_visitor),
