@@ -24,30 +24,32 @@ static size_t load_kept(struct conn *c)
     return at;
 }
 
-/* Offers the first `len` bytes of the plain scratch and keeps what is not taken.  Returns how many
- * were taken.  Who takes a part may take more: no new bytes need come for that. */
-static size_t offer(struct conn *c, size_t len)
+/* Offers the first `len` bytes of the plain scratch and keeps what is not taken.  Returns whether
+ * that is to be offered again though nothing new has come: who took a part may take more, and a
+ * new owner has not seen it yet. */
+static bool offer(struct conn *c, size_t len)
 {
-    bool was_plain = !c->tls;
+    bool was_plain = !c->tls, again;
+    const struct conn_ops *ops = c->ops;
     uint8_t *in = c->loop->plain;
     size_t taken = c->ops->on_bytes(c->owner, in, len);
-    int err;
+    int err = 0;
 
     if (c->state != CONN_OPEN)
-        return taken;
+        return false;
     buf_drop(&c->kept, c->kept.len);
     if (was_plain && c->tls) {
         start_feeding_tls(c, in + taken, len - taken);
-        return len;
+        return c->kept.len > 0;
     }
-    if (taken == len)
-        return taken;
-    err = buf_put(&c->kept, in + taken, len - taken);
+    if (taken < len)
+        err = buf_put(&c->kept, in + taken, len - taken);
     if (err)
         conn_lose(c, err == -ENOBUFS ? -EMSGSIZE : err);
-    else if (taken)
+    again = c->kept.len && (taken || c->ops != ops);
+    if (again)
         loop_defer(c->loop, &c->turn);
-    return taken;
+    return again;
 }
 
 static void see_eof(struct conn *c)
@@ -57,10 +59,10 @@ static void see_eof(struct conn *c)
 }
 
 /* The end is told behind the last byte, or when the owner waits for more to come before it takes
- * what there is.  `taken` is what it took just now. */
-static void tell_eof(struct conn *c, size_t taken)
+ * what there is. */
+static void tell_eof(struct conn *c)
 {
-    if (c->receiving != CONN_EOF_DUE || !conn_is_alive(c) || (c->kept.len && taken))
+    if (c->receiving != CONN_EOF_DUE || !conn_is_alive(c))
         return;
     c->receiving = CONN_EOF;
     c->ops->on_eof(c->owner);
@@ -69,7 +71,7 @@ static void tell_eof(struct conn *c, size_t taken)
 static void receive_plain(struct conn *c, size_t room)
 {
     size_t kept = load_kept(c);
-    size_t taken = 0;
+    bool again = false;
     ssize_t got =
         recv(c->fd, c->loop->plain + kept, room < CONN_READ_MAX ? room : CONN_READ_MAX, 0);
 
@@ -82,8 +84,9 @@ static void receive_plain(struct conn *c, size_t room)
     if (got == 0)
         see_eof(c);
     if (got > 0 || kept > 0)
-        taken = offer(c, kept + (size_t)got);
-    tell_eof(c, taken);
+        again = offer(c, kept + (size_t)got);
+    if (!again)
+        tell_eof(c);
 }
 
 /* Decrypts in[0..len) behind the first `at` bytes of the plain scratch.  Returns the plaintext's
@@ -111,15 +114,16 @@ static size_t decrypt(struct conn *c, const uint8_t *in, size_t len, size_t at, 
 
 static void offer_decrypted(struct conn *c, size_t kept, size_t len, int end)
 {
-    size_t taken = 0;
+    bool again = false;
 
     if (c->out.len) /* a handshake or a key update has something to say */
         loop_defer(c->loop, &c->turn);
     if (end == -ESHUTDOWN)
         see_eof(c);
     if (len > kept || (end && kept))
-        taken = offer(c, len);
-    tell_eof(c, taken);
+        again = offer(c, len);
+    if (!again)
+        tell_eof(c);
     if (end && end != -ESHUTDOWN && conn_is_alive(c)) {
         (void)outlet_flush(c); /* the alert that says why */
         conn_lose(c, end);
@@ -185,6 +189,7 @@ void intake_receive(struct conn *c, unsigned ready)
 
 void intake_offer_kept(struct conn *c)
 {
-    if (c->state == CONN_OPEN && c->kept.len && c->ops->room(c->owner) > 0)
-        tell_eof(c, offer(c, load_kept(c)));
+    if (c->state == CONN_OPEN && c->kept.len && c->ops->room(c->owner) > 0 &&
+        !offer(c, load_kept(c)))
+        tell_eof(c);
 }

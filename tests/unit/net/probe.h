@@ -25,6 +25,7 @@ struct probe {
     int detached; /* the fd of PROBE_DETACHES */
     enum probe_act act[PROBE_EVENTS];
     SSL_CTX *start_tls; /* at the first byte */
+    struct probe *heir; /* gets the conn at the first byte */
 };
 
 static inline void probe_note(struct probe *p, enum probe_event event)
@@ -42,6 +43,8 @@ static inline void probe_note(struct probe *p, enum probe_event event)
     p->conn = NULL;
 }
 
+static const struct conn_ops probe_ops;
+
 static size_t probe_room(void *owner)
 {
     return ((struct probe *)owner)->room;
@@ -58,6 +61,12 @@ static size_t probe_on_bytes(void *owner, uint8_t *in, size_t len)
     if (p->start_tls) {
         assert_int_equal(conn_start_tls(p->conn, p->start_tls), 0);
         p->start_tls = NULL;
+        return 0;
+    }
+    if (p->heir) {
+        p->heir->conn = p->conn;
+        conn_set_owner(p->conn, &probe_ops, p->heir);
+        p->conn = NULL;
         return 0;
     }
     if (p->len + take > p->size) {

@@ -547,6 +547,21 @@ static void another_owner_hears_what_comes_next(void **state)
     probe_free(&next);
 }
 
+static void a_new_owner_is_offered_what_the_old_one_left(void **state)
+{
+    struct probe next;
+
+    (void)state;
+    probe_init(&next);
+    probe.heir = &next;
+    wire_text(peer.fd, "abc");
+    (void)shutdown(peer.fd, SHUT_WR);
+    while (!next.count[PROBE_EOF])
+        pump(&loop);
+    assert_int_equal(next.len_at_eof, 3);
+    probe_free(&next);
+}
+
 static void a_bad_descriptor_stays_the_callers(void **state)
 {
     struct conn *c = NULL;
@@ -586,6 +601,7 @@ int main(void)
         TEST(a_connection_moves_with_the_bytes_already_read),
         TEST(what_is_preloaded_has_a_maximum),
         TEST(another_owner_hears_what_comes_next),
+        TEST(a_new_owner_is_offered_what_the_old_one_left),
         TEST(a_bad_descriptor_stays_the_callers),
     };
 
