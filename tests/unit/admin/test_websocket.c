@@ -154,8 +154,9 @@ static void who_answers_pings_stays_and_who_does_not_is_dropped(void **state)
         page_say(p, FIN_BIT | WS_OP_PONG, "", 0);
     }
     assert_int_equal(page_hear(p)->opcode, WS_OP_PING);
-    while (p->state == PAGE_OPEN)
-        page_turn(p, PAGE_PATIENCE_MS);
+    for (int i = 0; i < 10 && p->state == PAGE_OPEN; i++)
+        page_turn(p, 200);
+    assert_int_equal(p->state, PAGE_ENDED);
     assert_int_equal(p->edge.count.visitors, 0);
     page_free(p);
 }
