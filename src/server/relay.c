@@ -34,12 +34,13 @@ struct relay {
     struct edge *edges;
     struct worker *workers;
     unsigned worker_count;
-    unsigned running;
+    unsigned started; /* workers[0..started) have a thread */
+    unsigned left;    /* of those, have left their loop */
 };
 
 static void order_all(struct relay *r, const struct order *order)
 {
-    for (unsigned i = 0; i < r->running; i++) {
+    for (unsigned i = 0; i < r->started; i++) { /* who has left throws it away */
         if (worker_order(&r->workers[i], order))
             log_event(LOG_ERROR, "order_lost", LOG_UINT("worker", i),
                       LOG_INT("order", order->kind));
@@ -96,8 +97,10 @@ static void reload(struct relay *r)
     struct config_error why;
     struct trust *trust;
 
-    if (r->trust_replies_due) {
-        log_event(LOG_WARN, "reload_refused", LOG_STR("why", "the last one is still under way"));
+    if (r->trust_replies_due || r->state != RELAY_RUNNING) {
+        log_event(LOG_WARN, "reload_refused",
+                  LOG_STR("why", r->trust_replies_due ? "the last one is still under way"
+                                                      : "the relay is stopping"));
         return;
     }
     if (config_load(r->argc, r->argv, environ, &fresh, &why)) {
@@ -113,7 +116,7 @@ static void reload(struct relay *r)
     r->old_reloaded = r->reloaded;
     r->trust = trust;
     r->reloaded = fresh;
-    r->trust_replies_due = r->running;
+    r->trust_replies_due = r->started;
     order_all(r, &(struct order){.kind = ORDER_TRUST,
                                  .trust = trust,
                                  .reply_to = &r->loop.mailbox,
@@ -212,7 +215,7 @@ static void on_worker_left(struct parcel *parcel, void *receiver)
     struct relay *r = receiver;
 
     (void)parcel;
-    if (r && --r->running == 0)
+    if (r && ++r->left == r->started)
         loop_stop(&r->loop);
 }
 
@@ -222,8 +225,8 @@ static int start(struct relay *r)
 
     for (size_t i = 0; i < r->config->listen.count && !err; i++)
         err = listen_on(r, &r->config->listen.at[i]);
-    for (; r->running < r->worker_count && !err; r->running++) {
-        err = worker_start(&r->workers[r->running], &r->loop.mailbox, on_worker_left);
+    for (; r->started < r->worker_count && !err; r->started++) {
+        err = worker_start(&r->workers[r->started], &r->loop.mailbox, on_worker_left);
         if (err)
             break;
     }
@@ -275,17 +278,15 @@ static void finish(struct relay *r)
 int relay_run(const struct config *config, int argc, char *const argv[])
 {
     struct relay r = {.config = config, .argc = argc, .argv = argv, .loop.epoll_fd = -1};
-    unsigned started;
     int err = prepare(&r);
 
     if (!err)
         err = start(&r);
-    started = r.running;
     if (err)
         order_all(&r, &(struct order){.kind = ORDER_STOP});
-    if (started)
+    if (r.started)
         loop_run(&r.loop);
-    for (unsigned i = 0; i < started; i++)
+    for (unsigned i = 0; i < r.started; i++)
         worker_join(&r.workers[i]);
     finish(&r);
     log_event(err ? LOG_ERROR : LOG_INFO, "relay_stop",
