@@ -16,18 +16,9 @@ static void start_echo(const struct front_request *request)
         device_start(request);
 }
 
-/* Something to post to: conformance tests ask whether bodies are read, and the front does that. */
-static void take_post(const struct front_request *request)
-{
-    front_respond(request, &(struct front_response){.status = 200,
-                                                    .headers = "Cache-Control: no-store\r\n",
-                                                    .body = slice_text("Read, and dropped.\n")});
-}
-
 const struct front_route admin_routes[] = {
     {"GET", "/", assets_serve},
     {"POST", "/", assets_serve}, /* whoever posts to it sees the page as well */
-    {"POST", "/", take_post},
     {"GET", "/admin", assets_serve},
     {"GET", "/demo.js", assets_serve},
     {"GET", "/demo.css", assets_serve},
