@@ -57,30 +57,38 @@ static bool is_closing(const struct front *f, const struct http_head *head)
     return !head->keep_alive || head->wants_upgrade || f->edge->state == EDGE_DRAINING;
 }
 
+/* The field lines that describe a body; a response that has none (RFC 9110 8.6) has none of them.
+ */
+static void write_body_fields(char *out, size_t size, const struct front_response *response)
+{
+    out[0] = '\0';
+    if (response->status != 204 && response->status != 304)
+        (void)snprintf(out, size, "Content-Type: %s\r\nContent-Length: %zu\r\n",
+                       response->type ? response->type : "text/plain; charset=utf-8",
+                       response->body.len);
+}
+
 void front_respond(const struct front_request *request, const struct front_response *response)
 {
     struct front *f = request->front;
     bool closing = is_closing(f, request->head);
-    bool has_body = response->status != 304 && response->status != 204;
-    char head[4096];
-    int len =
-        snprintf(head, sizeof(head),
-                 "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-                 "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
-                 "%sConnection: %s\r\n\r\n",
-                 response->status, refuse_reason(response->status),
-                 response->type ? response->type : "text/plain; charset=utf-8",
-                 has_body ? response->body.len : 0, response->headers ? response->headers : "",
-                 closing ? "close" : "keep-alive");
+    char fields[256], head[4096];
+    int len;
 
     if (f->state != FRONT_OPEN)
         return;
+    write_body_fields(fields, sizeof(fields), response);
+    len = snprintf(head, sizeof(head),
+                   "HTTP/1.1 %d %s\r\n%sX-Content-Type-Options: nosniff\r\n"
+                   "Referrer-Policy: no-referrer\r\n%sConnection: %s\r\n\r\n",
+                   response->status, refuse_reason(response->status), fields,
+                   response->headers ? response->headers : "", closing ? "close" : "keep-alive");
     if (len >= (int)sizeof(head)) { /* our own field lines are too long */
         conn_close(leave(f));
         return;
     }
     (void)conn_write(f->conn, head, (size_t)len);
-    if (has_body && response->body.len && !slice_is_text(request->head->method, "HEAD"))
+    if (fields[0] && response->body.len && !slice_is_text(request->head->method, "HEAD"))
         (void)conn_write(f->conn, response->body.ptr, response->body.len);
     if (closing)
         conn_finish(leave(f));
