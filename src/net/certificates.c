@@ -43,6 +43,16 @@ static int choose(SSL *ssl, int *alert, void *arg)
     return SSL_TLSEXT_ERR_OK;
 }
 
+/* Instead of OpenSSL's own, which asks at the terminal. */
+static int no_passphrase(char *out, int size, int writing, void *arg)
+{
+    (void)out;
+    (void)size;
+    (void)writing;
+    (void)arg;
+    return -1;
+}
+
 static SSL_CTX *make_context(struct certificates *c)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
@@ -58,6 +68,7 @@ static SSL_CTX *make_context(struct certificates *c)
     (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* tickets keep no state */
     (void)SSL_CTX_set_session_id_context(context, (const unsigned char *)"rvpn", 4);
     (void)SSL_CTX_set_num_tickets(context, 1);
+    SSL_CTX_set_default_passwd_cb(context, no_passphrase);
     (void)SSL_CTX_set_tlsext_servername_callback(context, choose);
     (void)SSL_CTX_set_tlsext_servername_arg(context, c);
     return context;

@@ -89,27 +89,18 @@ static void receive_plain(struct conn *c, size_t room)
         tell_eof(c);
 }
 
-/* Decrypts in[0..len) behind the first `at` bytes of the plain scratch.  Returns the plaintext's
- * length; *end is 0 or why there will be no more. */
+/* Decrypts in[0..len) behind the first `at` bytes of the plain scratch, which has room for all.
+ * Returns the plaintext's length; *end is 0 or why there will be no more. */
 static size_t decrypt(struct conn *c, const uint8_t *in, size_t len, size_t at, int *end)
 {
+    size_t total = 0;
     ssize_t got;
 
     tls_feed(c->tls, in, len);
-    got = tls_take(c->tls, c->loop->plain + at, LOOP_PLAIN_BYTES - at);
-    if (got >= 0 && c->tls->in_len == 0) {
-        *end = 0;
-        return (size_t)got;
-    }
-    if (got >= 0) { /* bytes behind an end or an error: ask again for which */
-        ssize_t next =
-            tls_take(c->tls, c->loop->plain + at + got, LOOP_PLAIN_BYTES - at - (size_t)got);
-
-        *end = next < 0 ? (int)next : -EPROTO;
-        return (size_t)got;
-    }
-    *end = (int)got;
-    return 0;
+    while ((got = tls_take(c->tls, c->loop->plain + at + total, LOOP_PLAIN_BYTES - at - total)) > 0)
+        total += (size_t)got;
+    *end = (int)got; /* an end may stand right behind the bytes */
+    return total;
 }
 
 static void offer_decrypted(struct conn *c, size_t kept, size_t len, int end)

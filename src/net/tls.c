@@ -90,6 +90,7 @@ ssize_t tls_take(struct tls *t, uint8_t *out, size_t size)
 {
     size_t total = 0;
 
+    ERR_clear_error(); /* SSL_get_error() would take an old one of somebody else for its own */
     while (total < size) {
         size_t got;
 
@@ -116,6 +117,7 @@ int tls_seal(struct tls *t, const uint8_t *bytes, size_t len)
 
     if (len == 0)
         return 0;
+    ERR_clear_error();
     if (SSL_write_ex(t->ssl, bytes, len, &done) && done == len)
         return 0;
     ERR_clear_error();
