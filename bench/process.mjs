@@ -1,0 +1,151 @@
+// The processes of a measurement: started on free ports of loopback, their CPU and memory read from
+// /proc, ended by their ids.
+import { execFileSync, spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const tree = fileURLToPath(new URL('..', import.meta.url));
+export const binary = process.env.RVPN_BIN ?? path.join(tree, 'build/release/rvpn');
+export const HOST = 'bench.example';
+const TICKS = Number(execFileSync('getconf', ['CLK_TCK']));
+const READY_MS = 10_000;
+
+const started = new Set();
+process.on('exit', () => started.forEach((child) => child.kill('SIGKILL')));
+
+// A child that is dead when we are.  `ready` resolves with the first output that `isReady` likes.
+export function start(file, args, isReady = () => true) {
+    const env = Object.fromEntries(
+        Object.entries(process.env).filter(([key]) => !key.startsWith('RVPN_')));
+    const child = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    started.add(child);
+    child.text = '';
+    child.ended = new Promise((resolve) => child.on('close', (code, signal) => {
+        started.delete(child);
+        resolve(code ?? signal);
+    }));
+    child.ready = new Promise((resolve, reject) => {
+        const late = setTimeout(() => reject(new Error(`${file}: not ready: ${child.text}`)), READY_MS);
+        const look = (text) => {
+            if (child.text.length < 1e6) child.text += text;
+            if (!isReady(child.text)) return;
+            clearTimeout(late);
+            resolve(child.text);
+        };
+        child.stdout.setEncoding('utf8').on('data', look);
+        child.stderr.setEncoding('utf8').on('data', look);
+        child.on('error', reject);
+        child.ended.then((code) => {
+            clearTimeout(late);
+            reject(new Error(`${file} ended with ${code}: ${child.text}`));
+        });
+    });
+    child.ready.catch(() => {}); // whoever waits for it is told
+    return child;
+}
+
+export async function freePort() {
+    const server = net.createServer();
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address();
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+}
+
+// {child, port, token, ca, state, command}
+export async function startRelay(folder, workers, flags = []) {
+    const state = path.join(folder, 'state');
+    const args = ['serve', '--listen', '127.0.0.1:0', '--state', state, '--workers', String(workers),
+        ...flags];
+    const child = start(binary, args, (text) => / listening .*\n/.test(text));
+    const port = Number(/ listening .*?port=(\d+)/.exec(await child.ready)[1]);
+    const token = execFileSync(binary, ['token', '--state', state, '--host', HOST]).toString().trim();
+    const ca = readFileSync(path.join(state, 'certificate.pem'));
+    return { child, port, token, ca, state, url: `wss://127.0.0.1:${port}/`,
+        command: `rvpn serve --workers ${[workers, ...flags].join(' ')}` };
+}
+
+// HAProxy terminating TLS to the plain TCP port `backend`, with the relay's certificate.
+export async function startHaproxy(folder, name, { state, backend, bufsize }) {
+    const pem = path.join(folder, 'haproxy.pem');
+    const file = path.join(folder, `${name}.cfg`);
+    const port = await freePort();
+    writeFileSync(pem, ['certificate.pem', 'certificate-key.pem']
+        .map((f) => readFileSync(path.join(state, f), 'utf8')).join('\n'), { mode: 0o600 });
+    writeFileSync(file, ['global', '    nbthread 1', bufsize ? `    tune.bufsize ${bufsize}` : '',
+        'defaults', '    mode tcp', '    maxconn 500', '    timeout connect 5s',
+        '    timeout client 60s', '    timeout server 60s',
+        'frontend tls', `    bind 127.0.0.1:${port} ssl crt ${pem}`, '    default_backend plain',
+        'backend plain', `    server plain 127.0.0.1:${backend}`, ''].join('\n'));
+    const child = start('haproxy', ['-db', '-f', file]);
+    for (let end = Date.now() + READY_MS; !(await accepts(port)); )
+        if (Date.now() > end) throw new Error(`haproxy does not answer: ${child.text}`);
+    return { child, port, command: `haproxy -db (mode tcp, nbthread 1, tune.bufsize ${bufsize ||
+        'default'}, bind ... ssl)` };
+}
+
+function accepts(port) {
+    return new Promise((resolve) => {
+        const socket = net.connect(port, '127.0.0.1');
+        socket.on('connect', () => resolve(true));
+        socket.on('error', () => setTimeout(resolve, 50, false));
+        socket.on('connect', () => socket.destroy());
+    });
+}
+
+// User and system seconds so far, of all threads.
+export function cpuSeconds({ pid }) {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / TICKS;
+}
+
+function kilobytes(pid, name) {
+    const line = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm');
+    return Number(line.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
+}
+
+export const rssBytes = ({ pid }) => kilobytes(pid, 'VmRSS') * 1024;
+export const peakBytes = ({ pid }) => kilobytes(pid, 'VmHWM') * 1024;
+
+// From now on peakBytes() is that of what follows.
+export function resetPeak({ pid }) {
+    writeFileSync(`/proc/${pid}/clear_refs`, '5');
+}
+
+// pump.c with these arguments; `ready` once it listens or moves bytes, `done` gives its seconds.
+export function startPump(args) {
+    const file = path.join(tree, 'build/bench/pump');
+    const child = start(file, args.map(String));
+    child.moves = new Promise((resolve) => {
+        child.stdout.on('data', () => child.text.includes('moving') && resolve());
+    });
+    child.done = child.ended.then((code) => {
+        if (code !== 0) throw new Error(`pump ended with ${code}: ${child.text}`);
+        return Number(child.text.trim().split('\n').at(-1));
+    });
+    return child;
+}
+
+export function within(promise, what, ms) {
+    let timer;
+    const late = new Promise((_, reject) => {
+        timer = setTimeout(() => reject(new Error(`${what}: not done in ${ms} ms`)), ms);
+    });
+    return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+export function machine() {
+    const read = (file) => readFileSync(file, 'utf8').trim();
+    const model = /model name\s*: (.*)/.exec(read('/proc/cpuinfo'))?.[1];
+    const cores = execFileSync('nproc').toString().trim();
+    const version = (...command) =>
+        execFileSync(command[0], command.slice(1)).toString().split('\n')[0];
+    return {
+        cores: Number(cores), model, kernel: execFileSync('uname', ['-r']).toString().trim(),
+        tcp_congestion_control: read('/proc/sys/net/ipv4/tcp_congestion_control'),
+        haproxy: version('haproxy', '-v').split(' ')[2], node: process.version,
+        openssl: version('openssl', 'version').split(' ')[1], cc: version('cc', '--version'),
+    };
+}
