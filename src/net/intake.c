@@ -135,7 +135,7 @@ static void start_feeding_tls(struct conn *c, const uint8_t *bytes, size_t len)
     offer_decrypted(c, 0, got, end);
 }
 
-static void receive_tls(struct conn *c)
+static void receive_tls(struct conn *c, size_t room)
 {
     size_t kept = load_kept(c);
     size_t len = kept;
@@ -148,7 +148,8 @@ static void receive_tls(struct conn *c)
             break;
         c->wire_in += (size_t)got;
         len += decrypt(c, c->loop->cipher, (size_t)got, len, &end);
-    } while (!end && (size_t)got == LOOP_CIPHER_BYTES && LOOP_PLAIN_BYTES - len >= TAKE_ROOM);
+    } while (!end && (size_t)got == LOOP_CIPHER_BYTES && len < room &&
+             LOOP_PLAIN_BYTES - len >= TAKE_ROOM);
     if (got == 0)
         end = end ? end : -ESHUTDOWN; /* a FIN without close_notify ends it as well */
     else if (got == -1 && errno != EAGAIN && errno != EINTR)
@@ -170,8 +171,10 @@ void intake_receive(struct conn *c, unsigned ready)
 {
     size_t room = c->receiving == CONN_RECEIVING ? c->ops->room(c->owner) : 0;
 
+    if (room && c->kept.len > CONN_KEPT_MAX - TAKE_ROOM && conn_has_turn(c))
+        return; /* what is kept is offered first, at the end of this turn */
     if (room && c->tls)
-        receive_tls(c);
+        receive_tls(c, room);
     else if (room)
         receive_plain(c, room);
     else if (ready & LOOP_HANGUP)
