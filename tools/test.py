@@ -27,7 +27,7 @@ REPORTS = RESULTS / "sanitizer"
 SANITIZERS = {
     "ASAN_OPTIONS": f"detect_stack_use_after_return=1:log_path={REPORTS}/report",
     "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={REPORTS}/report",
-    "TSAN_OPTIONS": f"second_deadlock_stack=1:log_path={REPORTS}/report",
+    "TSAN_OPTIONS": f"second_deadlock_stack=1:atexit_sleep_ms=0:log_path={REPORTS}/report",
 }
 
 

@@ -14,7 +14,12 @@
 
 #define LAST_WORDS_MS 5000 /* after the grace: for goodbyes and what is on its way */
 
-enum relay_state { RELAY_RUNNING, RELAY_DRAINING, RELAY_LAST_WORDS };
+enum relay_state {
+    RELAY_RUNNING,
+    RELAY_DRAINING,   /* streams may finish within the grace */
+    RELAY_LAST_WORDS, /* devices have been told to go */
+    RELAY_ABANDONING, /* workers leave their loops whatever is open */
+};
 
 struct relay {
     enum relay_state state;
@@ -25,6 +30,7 @@ struct relay {
     struct loop loop;        /* the main thread's */
     struct watch signals;
     struct deadline patience; /* of the grace, then of the last words */
+    int exit_code;            /* ABANDONING */
     struct edge_rules rules;
     struct registry *registry;
     struct trust *trust;
@@ -47,13 +53,23 @@ static void order_all(struct relay *r, const struct order *order)
     }
 }
 
+static void abandon(struct relay *r, int exit_code, const char *why)
+{
+    if (r->state == RELAY_ABANDONING)
+        return;
+    r->state = RELAY_ABANDONING;
+    r->exit_code = exit_code;
+    log_event(LOG_WARN, "abandoning", LOG_STR("why", why));
+    order_all(r, &(struct order){.kind = ORDER_STOP});
+}
+
 static void on_patience(struct deadline *d)
 {
     struct relay *r = LIST_OWNER(d, struct relay, patience);
 
-    if (r->state == RELAY_LAST_WORDS) {
-        log_event(LOG_WARN, "relay_stop", LOG_STR("why", "connections are left"));
-        _exit(0);
+    if (r->state != RELAY_DRAINING) {
+        abandon(r, 0, "connections are left");
+        return;
     }
     r->state = RELAY_LAST_WORDS;
     log_event(LOG_INFO, "grace_over", LOG_INT("ms", r->config->grace_ms));
@@ -64,9 +80,8 @@ static void on_patience(struct deadline *d)
 static void stop(struct relay *r, const char *signal_name)
 {
     if (r->state != RELAY_RUNNING) {
-        log_event(LOG_WARN, "relay_stop", LOG_STR("signal", signal_name),
-                  LOG_STR("why", "second signal"));
-        _exit(1);
+        abandon(r, 1, "second signal");
+        return;
     }
     r->state = RELAY_DRAINING;
     log_event(LOG_INFO, "draining", LOG_STR("signal", signal_name),
@@ -288,6 +303,10 @@ int relay_run(const struct config *config, int argc, char *const argv[])
         loop_run(&r.loop);
     for (unsigned i = 0; i < r.started; i++)
         worker_join(&r.workers[i]);
+    if (r.state == RELAY_ABANDONING) { /* what is open still points here and there */
+        log_event(LOG_WARN, "relay_stop", LOG_STR("why", "connections were left"));
+        _exit(r.exit_code);
+    }
     finish(&r);
     log_event(err ? LOG_ERROR : LOG_INFO, "relay_stop",
               LOG_STR("why", err ? strerror(-err) : "all connections are closed"));
