@@ -1,14 +1,15 @@
 // A gigabyte, and what it costs in memory.  RVPN_E2E_BIG=1 runs the memory test in full.
 import assert from 'node:assert/strict';
 import { deviceProcess } from './lib/device_process.mjs';
-import { big, slowness } from './lib/paths.mjs';
+import { big, measurable, slowness } from './lib/paths.mjs';
 import { pattern, patternHash } from './lib/services.mjs';
 import { scenario } from './lib/scene.mjs';
 import { HOST } from './lib/world.mjs';
 import { Visitor, request } from './lib/visitors.mjs';
 
-const GIB = 1 << 30;
 const MIB = 1 << 20;
+const BULK = (measurable ? 1024 : 64) * MIB; // a sanitizer finds no more in the rest
+const SIZE = `${BULK / MIB} MiB`;
 
 async function worldOfTwoProcesses(scene, letter, config) {
     const relay = await scene.relay({ config });
@@ -17,23 +18,23 @@ async function worldOfTwoProcesses(scene, letter, config) {
 }
 
 for (const letter of ['D', 'G'])
-    scenario(`class ${letter}: 1 GiB to a visitor, SHA-256 compared`, { ms: 120_000 }, async (scene) => {
+    scenario(`class ${letter}: ${SIZE} to a visitor, SHA-256 compared`, { ms: 120_000 }, async (scene) => {
         const { relay, device } = await worldOfTwoProcesses(scene, letter);
         const before = relay.rss();
         const answer = await request({ port: relay.port, host: HOST, keep: false,
-            path: `/download?bytes=${GIB}`, ms: 110_000 * slowness });
-        assert.equal(answer.bytes, GIB);
-        assert.equal(answer.sha256, patternHash(GIB));
+            path: `/download?bytes=${BULK}`, ms: 110_000 * slowness });
+        assert.equal(answer.bytes, BULK);
+        assert.equal(answer.sha256, patternHash(BULK));
         assert.ok(relay.rss() - before < 32 * MIB);
         assert.deepEqual((await device.ask()).violations, []);
     });
 
-scenario('class D: 1 GiB to a device, SHA-256 compared', { ms: 120_000 }, async (scene) => {
+scenario(`class D: ${SIZE} to a device, SHA-256 compared`, { ms: 120_000 }, async (scene) => {
     const { relay, device } = await worldOfTwoProcesses(scene, 'D');
     const before = relay.rss();
     // Written with regard to back-pressure: node would keep the gigabyte in memory otherwise.
-    const answer = await upload(relay.port, GIB);
-    assert.deepEqual(answer, { bytes: GIB, sha256: patternHash(GIB) });
+    const answer = await upload(relay.port, BULK);
+    assert.deepEqual(answer, { bytes: BULK, sha256: patternHash(BULK) });
     assert.ok(relay.rss() - before < 32 * MIB);
     const state = await device.ask();
     assert.deepEqual(state.violations, []);
@@ -88,7 +89,7 @@ scenario(`a visitor at 1 MB/s for ${seconds} s beside 5 fast ones costs no more 
         let most = before;
         const watch = setInterval(() => (most = Math.max(most, relay.rss())), 100);
         scene.after(() => clearInterval(watch));
-        const slow = await slowVisitor(relay.port, GIB, 1_000_000);
+        const slow = await slowVisitor(relay.port, BULK, 1_000_000);
         const end = performance.now() + seconds * 1000;
         const fast = await Promise.all(Array.from({ length: 5 }, () =>
             fastVisitor(relay.port, 64 * MIB, end)));
@@ -100,6 +101,6 @@ scenario(`a visitor at 1 MB/s for ${seconds} s beside 5 fast ones costs no more 
             `${(fast.reduce((a, b) => a + b) / 1e6).toFixed(0)} MB; ${state.pauses.received} pauses`);
         assert.ok(grown < 32 * MIB, `${grown} bytes`);
         assert.ok(slow.seen() > 0.5e6 * seconds, `the slow visitor got ${slow.seen()} bytes`);
-        fast.forEach((n) => assert.ok(n > slow.seen(), 'a fast visitor was held by the slow one'));
+        if (measurable) fast.forEach((n) => assert.ok(n > slow.seen(), 'a fast visitor was held by the slow one'));
         assert.deepEqual(state.violations, []);
     });

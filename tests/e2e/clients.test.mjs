@@ -1,7 +1,9 @@
 // Every age of client serves visitors through the relay: HTTP, TLS passthrough, raw TCP.
 import assert from 'node:assert/strict';
+import WebSocket, { WebSocketServer } from 'ws';
 import { BANNER, patternBytes, patternHash, sha256 } from './lib/services.mjs';
 import { scenario } from './lib/scene.mjs';
+import { within } from './lib/wait.mjs';
 import { HOST, LETTERS, get, getTls, world } from './lib/world.mjs';
 import { Visitor } from './lib/visitors.mjs';
 
@@ -69,6 +71,30 @@ for (const letter of LETTERS) {
             assert.equal(answer.bytes, DOWNLOAD);
             assert.equal(answer.sha256, expected);
         }
+    });
+
+    scenario(`class ${letter}: a WebSocket visitor talks with the local server`, async (scene) => {
+        const w = await world(scene, letter);
+        for (const [url, service, options] of [
+            [`ws://${HOST}:${w.relay.port}/chat`, w.http, {}],
+            [`wss://${HOST}:${w.relay.port}/chat`, w.https, { ca: w.https.ca }],
+        ]) {
+            const server = new WebSocketServer({ server: service.server });
+            server.on('connection', (s) => s.on('message', (d, binary) => s.send(d, { binary })));
+            const lookup = (name, how, done) => how.all ? done(null, [{ address: '127.0.0.1', family: 4 }])
+                : done(null, '127.0.0.1', 4);
+            const ws = new WebSocket(url, { lookup, ...options });
+            await within(new Promise((go, fail) => ws.on('open', go).on('error', fail)), url);
+            for (const size of [1, 200, 100_000, 3]) {
+                const sent = patternBytes(size);
+                const back = new Promise((resolve) => ws.once('message', resolve));
+                ws.send(sent);
+                assert.equal(sha256(await within(back, 'the echo')), sha256(sent));
+            }
+            ws.close();
+            await within(new Promise((resolve) => ws.on('close', resolve)), 'the close');
+        }
+        await streamsAreGone(w);
     });
 
     scenario(`class ${letter}: 20 visitors at once`, async (scene) => {

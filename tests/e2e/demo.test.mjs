@@ -48,6 +48,23 @@ scenario('/ws/admin opens with an admin token only', async (scene) => {
     await until(() => ws.heard.some((m) => m.includes('This is a test')), 'a test');
 });
 
+scenario('a page brings its admin token in the first message, never in a URL or cookie', async (scene) => {
+    const relay = await scene.relay(dwell);
+    const token = relay.adminToken();
+    const page = () => open(scene, relay, '/ws/admin', { origin: `https://127.0.0.1:${relay.port}`,
+        headers: { Cookie: `access_token=${token}; auth=${token}` } });
+    const closed = (ws) => within(new Promise((resolve) => ws.on('close', resolve)), 'the close');
+    for (const first of [{ auth: 'nonsense' }, { auth: relay.token({ hosts: ['a.example'] }) }, {}]) {
+        const ws = await page();
+        ws.send(JSON.stringify(first));
+        assert.equal(await closed(ws), 1008);
+        assert.deepEqual(ws.heard, []);
+    }
+    const ws = await page();
+    ws.send(JSON.stringify({ auth: token }));
+    await until(() => ws.heard.some((m) => m.includes('This is a test')), 'a test');
+});
+
 scenario('the echo endpoint exists only when asked for', async (scene) => {
     const relay = await scene.relay();
     const ws = await open(scene, relay, '/ws/echo').catch(() => null);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { binary } from './lib/paths.mjs';
@@ -70,8 +71,10 @@ for (const signal of ['SIGINT', 'SIGTERM'])
         });
 
 scenario('examples/run.sh says so when the port is taken', { ms: 60_000 }, async (scene) => {
-    const relay = await scene.relay();
-    const run = start(scene, { RVPN_PORT: String(relay.port),
+    const holder = net.createServer();
+    await new Promise((resolve) => holder.listen(0, '127.0.0.1', resolve));
+    scene.after(() => holder.close());
+    const run = start(scene, { RVPN_PORT: String(holder.address().port),
         RVPN_STATE: path.join(scene.folder(), 'state') });
     const { code } = await within(run.ended.promise, 'run.sh to end');
     assert.notEqual(code, 0);

@@ -186,18 +186,23 @@ scenario('a million one-byte fragments cost no memory', { ms: 60_000 }, async (s
     const ws = await rawDevice(w, { token: w.relay.token({ hosts: ['evil.example'] }) });
     const count = 1_000_000;
     const header = mproxy(`IPv4,1.2.3.4,5,${count},https,443,evil.example`);
-    ws.socket.write(frame(OP.binary, header, { fin: false }));
-    const before = w.relay.rss();
     const thousand = Buffer.concat(Array.from({ length: 1000 }, () =>
         frame(OP.more, Buffer.from('x'), { fin: false })));
-    for (let i = 0; i < count / 1000; i++)
-        if (!ws.socket.write(thousand))
-            await within(new Promise((r) => ws.socket.once('drain', r)), 'the relay to read');
-    ws.socket.write(frame(OP.more, Buffer.alloc(0)));
-    ws.control(OP.ping, Buffer.from('?'));
-    await within(new Promise((r) => ws.once('pong', r)), 'a pong behind it all');
+    // Sends `n` thousand of them, and waits until the relay has read them all.
+    const bomb = async (n) => {
+        for (let i = 0; i < n; i++)
+            if (!ws.socket.write(thousand))
+                await within(new Promise((r) => ws.socket.once('drain', r)), 'the relay to read');
+        ws.control(OP.ping, Buffer.from('?'));
+        await within(new Promise((r) => ws.once('pong', r)), 'a pong behind it all', 30_000);
+    };
+    ws.socket.write(frame(OP.binary, header, { fin: false }));
+    await bomb(200); // the relay's own buffers are there now
+    const before = w.relay.rss();
+    await bomb(count / 1000 - 200);
     const grown = w.relay.rss() - before;
-    assert.ok(grown < 1024 * 1024, `${grown} bytes for a bomb of fragments`);
+    assert.ok(grown < 2 * 1024 * 1024, `${grown} bytes for a bomb of fragments`);
+    ws.socket.write(frame(OP.more, Buffer.alloc(0)));
     ws.destroy();
     await unharmed(w);
 });
@@ -221,7 +226,7 @@ scenario('a page of another origin cannot open a WebSocket', async (scene) => {
         assert.equal(await open('/ws/admin', [line, `Authorization: Bearer ${admin}`]), 403, origin);
     }
     assert.equal(await open('/ws/client', [`Origin: ${own}`]), 101);
-    assert.equal(await open('/ws/admin', [`Origin: ${own}`, `Cookie: access_token=${admin}`]), 401);
+    assert.equal(await open('/ws/admin', [`Cookie: access_token=${admin}`]), 401);
     await unharmed(w);
 });
 

@@ -7,6 +7,7 @@ import { ClassD, classes } from './lib/devices.mjs';
 import { RawWebSocket } from './lib/raw_ws.mjs';
 import { rvpn } from './lib/relay.mjs';
 import { certificate } from './lib/services.mjs';
+import { slowness } from './lib/paths.mjs';
 import { scenario } from './lib/scene.mjs';
 import { until, within } from './lib/wait.mjs';
 import { HOST, LETTERS, another, get, world } from './lib/world.mjs';
@@ -22,15 +23,13 @@ async function heldVisitor(w) {
 for (const signal of ['SIGTERM', 'SIGINT'])
     scenario(`${signal} drains: streams finish, devices are told 1001, exit is 0`, async (scene) => {
         const w = await world(scene, 'D');
-        const b = await another(scene, w, 'B', 'second');
+        const b = await another(scene, w, 'B', 'second', { hosts: ['b.example'] });
         const visitor = await heldVisitor(w);
-        const keptAlive = w.http.held.length === 1;
         w.relay.signal(signal);
         await w.relay.waitFor((e) => /drain|stopping|shutdown/.test(e.event));
         await assert.rejects(get(w).then((a) => {
             if (a.status === 503) throw new Error('refused with 503');
         }), undefined, 'new visitors are refused');
-        assert.equal(keptAlive, true);
         w.http.held[0].end('and the rest');
         await visitor.until((text) => text.includes('and the rest'), 'the rest of the answer');
         visitor.destroy();
@@ -51,7 +50,7 @@ scenario('a drain ends after grace, with `end` for every stream before the close
     assert.equal((await within(w.device.closed.promise, 'the close')).code, 1001);
     await within(w.relay.exited.promise, 'the exit');
     const took = performance.now() - from;
-    assert.ok(took > 400 && took < 4000, `${took} ms`);
+    assert.ok(took > 400 && took < 4000 * slowness, `${took} ms`);
 });
 
 scenario('a second signal stops at once', async (scene) => {
@@ -63,7 +62,7 @@ scenario('a second signal stops at once', async (scene) => {
     const from = performance.now();
     w.relay.signal('SIGTERM');
     await within(w.relay.exited.promise, 'the exit');
-    assert.ok(performance.now() - from < 1000);
+    assert.ok(performance.now() - from < 1000 * slowness);
 });
 
 function shownCertificate(relay) {

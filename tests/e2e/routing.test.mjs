@@ -67,7 +67,7 @@ scenario('a Host that could mean two things is refused with 400', async (scene) 
     const w = await world(scene, 'D');
     const bad = [
         '', 'a.example, b.example', 'a.example b.example', 'user@a.example', 'a.example/x',
-        'a.example:', 'a.example:99999', 'a.example:http', 'a..example', '.a.example',
+        'a.example:99999', 'a.example:http', 'a..example', '.a.example',
         `${'x'.repeat(64)}.example`, `${'x.'.repeat(130)}example`, 'a.example\x01', 'a.exa\x1bmple',
         'a.example#', 'a.example?x', '[::1', 'a_b\\.example', 'a.exämple', '%61.example',
     ];

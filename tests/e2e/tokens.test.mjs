@@ -225,13 +225,16 @@ for (const letter of ['C', 'D'])
         assert.deepEqual(tcp.sort(), ports.sort());
     });
 
-scenario('a port outside tcp_ports is refused, and closes with the last device', async (scene) => {
+scenario('a port outside tcp_ports is not granted, and one within closes with its last device', async (scene) => {
     const port = await freePort();
     const relay = await scene.relay({ config: { tcp_ports: [String(port)], tcp_bind: '127.0.0.1' } });
     const c = await scene.device(ClassC, { relay, tokens: [] });
     const other = port === 65535 ? port - 1 : port + 1;
-    assert.ok((await c.addToken(relay.token({ hosts: [HOST], ports: [other] })))?.code);
-    assert.equal(await c.addToken(relay.token({ hosts: [HOST], ports: [port] })), null);
+    assert.ok((await c.addToken(relay.token({ ports: [other] })))?.code);
+    assert.equal(await c.addToken(relay.token({ hosts: [HOST], ports: [other, port] })), null);
+    const granted = c.grants.at(-1).filter(([service]) => service === 'tcp');
+    assert.deepEqual(granted.map((entry) => Number(entry[2])), [port]);
+    await assert.rejects(Visitor.connect({ port: other }));
     (await Visitor.connect({ port })).destroy();
     await c.stop();
     await relay.untilTunnels((list) => list.length === 0, 'the device to be gone');

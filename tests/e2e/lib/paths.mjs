@@ -22,6 +22,9 @@ export const big = process.env.RVPN_E2E_BIG === '1';
 // measuring tolerances stretch by it.
 export const slowness = Number(process.env.RVPN_E2E_SLOWNESS ?? 1);
 
+// Whether its memory and speed say anything: a sanitizer's do not.
+export const measurable = slowness === 1;
+
 // A new folder of one test's own.
 export function temporaryFolder() {
     return mkdtempSync(path.join(tmpdir(), 'rvpn-e2e-'));

@@ -102,13 +102,22 @@ export class RawWebSocket extends EventEmitter {
         return this;
     }
 
-    // What came with an answer other than 101.
+    // What came with an answer other than 101; the connection may stay.
     async body() {
-        const parts = [this.buffer];
-        this.socket.on('data', (d) => parts.push(d));
+        const length = Number(/^Content-Length:\s*(\d+)/im.exec(this.head)?.[1] ?? Infinity);
+        const d = deferred();
+        let got = this.buffer;
+        const look = () => (got.length >= length || this.closed) && d.resolve();
+        this.socket.on('data', (chunk) => {
+            got = Buffer.concat([got, chunk]);
+            look();
+        });
+        this.over.promise.then(look);
         this.socket.resume();
-        await within(this.over.promise, 'the end of a refusal');
-        return Buffer.concat(parts).toString('latin1');
+        look();
+        await within(d.promise, 'the end of a refusal');
+        this.destroy();
+        return got.toString('latin1');
     }
 
     parse() {

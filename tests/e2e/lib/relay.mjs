@@ -6,7 +6,7 @@ import http from 'node:http';
 import net from 'node:net';
 import path from 'node:path';
 import jwt from 'jsonwebtoken';
-import { binary } from './paths.mjs';
+import { binary, measurable } from './paths.mjs';
 import { deferred, until, within, DEADLINE_MS } from './wait.mjs';
 
 const LINE = /^(\S+) (error|warn|info|debug) (\S+)(.*)$/;
@@ -157,8 +157,10 @@ export class Relay {
         return readFileSync(path.join(this.state, 'secret'), 'utf8').trimEnd();
     }
 
+    // The certificate it made itself; undefined if it was given others.
     get ca() {
-        return readFileSync(path.join(this.state, 'certificate.pem'), 'utf8');
+        const file = path.join(this.state, 'certificate.pem');
+        return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
     }
 
     wss(path_ = '/') {
@@ -216,8 +218,9 @@ export class Relay {
         return until(async () => probe(await this.tunnels()), what, ms);
     }
 
-    // Resident bytes of the relay.
+    // Resident bytes of the relay; always 0 where memory cannot be judged.
     rss() {
+        if (!measurable) return 0;
         const status = readFileSync(`/proc/${this.process.pid}/status`, 'utf8');
         return Number(/VmRSS:\s+(\d+) kB/.exec(status)[1]) * 1024;
     }
