@@ -61,7 +61,7 @@ struct mux {
     size_t control_len;
     uint64_t frames_in, frames_out;
     uint16_t silent_opens; /* the port of the stream that never was; see the .c file */
-    int64_t now_ms; /* the owner sets it before mux_feed(), mux_add(), mux_remove() */
+    int64_t now_ms;        /* the owner sets it before mux_feed(), mux_add(), mux_remove() */
 };
 
 void mux_init(struct mux *m, const struct mux_ops *ops, struct gather *gather, enum dialect d);

@@ -7,8 +7,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define READ_TURN_BYTES 65536U /* what one visitor may send while others wait for room */
-#define READ_LEAST_BYTES 4096U /* less room is no room */
+#define READ_TURN_BYTES 65536U       /* what one visitor may send while others wait for room */
+#define ANSWERS_MAX 262144U          /* to the device's own frames, above tunnel_high */
+#define ANSWERS_UNTRUSTED_MAX 16384U /* ... and in all to one without a token */
+#define PONG_MS 5000                 /* between pongs nobody asked for, see on_ping() */
+#define READ_LEAST_BYTES 4096U       /* less room is no room */
 
 static const struct conn_ops device_ops;
 static const struct mux_ops mux_ops;
@@ -76,6 +79,8 @@ size_t session_room(struct session *s, struct stream *st)
 void session_block(struct session *s)
 {
     s->blocked++;
+    s->liveness = SESSION_QUIET;
+    loop_start_deadline(s->setting->loop, &s->ping, PONG_MS);
 }
 
 void session_unblock(struct session *s)
@@ -269,11 +274,15 @@ size_t session_on_bytes(struct session *s, uint8_t *in, size_t len)
     return on_bytes(s, in, len);
 }
 
+/* Not read while a visitor is too far behind; nor while the device leaves unread what it is told,
+ * answers to its own frames among it, which nothing else bounds. */
 static size_t room(void *owner)
 {
     const struct session *s = owner;
+    size_t unread_max =
+        s->grant_count ? s->setting->limits.tunnel_high + ANSWERS_MAX : ANSWERS_UNTRUSTED_MAX;
 
-    return s->blocked ? 0 : SIZE_MAX;
+    return s->blocked || conn_queued(s->conn) > unread_max ? 0 : SIZE_MAX;
 }
 
 static void on_drain(void *owner)
@@ -282,6 +291,7 @@ static void on_drain(void *owner)
     struct list ready, *link;
 
     count_wire(s);
+    conn_update(s->conn);
     if (conn_queued(s->conn) > s->setting->limits.tunnel_high / 2)
         return;
     list_init(&ready);
@@ -308,26 +318,38 @@ static const struct conn_ops device_ops = {
     .on_lost = on_lost,
 };
 
-/* A tunnel that is not read because visitors are behind is not silent. */
+/* A tunnel that is not read because visitors are behind is not silent; and since its pings are not
+ * read either, the Go client, which gives up after 20 s without a pong, gets some unasked. */
+static int64_t ping_blocked(struct session *s)
+{
+    if (dialect_has_control(s->mux.dialect))
+        return s->setting->limits.ping_interval_ms;
+    write_message(s, WS_OP_PONG, slice_of(NULL, 0));
+    return PONG_MS;
+}
+
+/* Pings a silent device.  Returns when to look again. */
+static int64_t ping_silent(struct session *s)
+{
+    const struct session_limits *limits = &s->setting->limits;
+    int64_t silent_ms = s->setting->loop->now_ms - s->heard_ms;
+
+    if (silent_ms < limits->ping_interval_ms)
+        return limits->ping_interval_ms - silent_ms;
+    write_message(s, WS_OP_PING, slice_of(NULL, 0));
+    s->liveness = SESSION_PINGED;
+    return limits->ping_timeout_ms;
+}
+
 static void on_ping(struct deadline *d)
 {
     struct session *s = LIST_OWNER(d, struct session, ping);
-    const struct session_limits *limits = &s->setting->limits;
-    int64_t silent_ms = s->setting->loop->now_ms - s->heard_ms;
-    int64_t next_ms = limits->ping_interval_ms;
 
-    if (s->blocked == 0 && s->liveness == SESSION_PINGED) {
+    if (s->blocked == 0 && s->liveness == SESSION_PINGED)
         session_drop(s, "device_silent");
-        return;
-    }
-    if (s->blocked == 0 && silent_ms >= limits->ping_interval_ms) {
-        write_message(s, WS_OP_PING, slice_of(NULL, 0));
-        s->liveness = SESSION_PINGED;
-        next_ms = limits->ping_timeout_ms;
-    } else if (silent_ms < limits->ping_interval_ms) {
-        next_ms = limits->ping_interval_ms - silent_ms;
-    }
-    loop_start_deadline(s->setting->loop, &s->ping, next_ms);
+    else
+        loop_start_deadline(s->setting->loop, &s->ping,
+                            s->blocked ? ping_blocked(s) : ping_silent(s));
 }
 
 static void fill_seat(struct seat *seat, const struct session_peer *peer)

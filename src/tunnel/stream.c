@@ -80,8 +80,7 @@ static void free_grave(struct grave *g)
 static void log_end(const struct stream *st)
 {
     log_event(LOG_INFO, "stream_end", LOG_UINT("tunnel", st->session->seat.id),
-              LOG_UINT("stream", st->id),
-              LOG_STR("service", stream_service_name[st->service]),
+              LOG_UINT("stream", st->id), LOG_STR("service", stream_service_name[st->service]),
               LOG_STR("name", st->claim ? st->claim->host : ""), LOG_UINT("port", st->port),
               LOG_UINT("to_device", st->to_device), LOG_UINT("to_visitor", st->to_visitor),
               LOG_INT("ms", loop_of(st)->now_ms - st->opened_ms), LOG_STR("why", st->why));
@@ -200,10 +199,13 @@ static void see_visitor_eof(struct stream *st, const char *why)
 static size_t on_bytes(void *owner, uint8_t *in, size_t len)
 {
     struct stream *st = owner;
-    size_t pass = len;
+    size_t pass;
 
     if (st->life.state != LIFE_OPEN)
         return len;
+    if (len > CONN_READ_MAX) /* what one header can announce; the rest is offered again */
+        len = CONN_READ_MAX;
+    pass = len;
     if (st->guard) {
         ssize_t allowed = http_guard_feed(st->guard, in, len);
 
@@ -213,10 +215,10 @@ static size_t on_bytes(void *owner, uint8_t *in, size_t len)
         }
         pass = (size_t)allowed;
     }
-    if (pass > CONN_READ_MAX)
-        pass = CONN_READ_MAX;
-    if (pass == 0 || mux_write_data(&st->session->mux, &st->mux, in, pass))
+    if (pass == 0)
         return 0;
+    if (mux_write_data(&st->session->mux, &st->mux, in, pass))
+        return len; /* the tunnel is lost, and says so soon */
     st->to_device += pass;
     st->talk = STREAM_ASKED;
     count(st, METER_PAYLOAD_TO_DEVICE, pass);
@@ -272,15 +274,20 @@ static void on_stall(struct deadline *d)
     (void)do_life(st, life_on_visitor_lost(&st->life));
 }
 
+static void start_stall(struct stream *st)
+{
+    loop_start_deadline(loop_of(st), &st->stall, limits_of(st)->visitor_stall_ms);
+}
+
 /* The queue to the visitor has grown or shrunk. */
 static void on_queue(struct stream *st)
 {
     size_t queued = conn_queued(st->visitor);
 
-    if (queued)
-        loop_start_deadline(loop_of(st), &st->stall, limits_of(st)->visitor_stall_ms);
-    else
+    if (queued == 0)
         deadline_stop(&st->stall);
+    else if (!deadline_is_running(&st->stall))
+        start_stall(st);
     do_flow(st, flow_on_queued(&st->flow, &limits_of(st)->stream, queued));
 }
 
@@ -289,6 +296,7 @@ static void on_drain(void *owner)
 {
     struct stream *st = owner;
 
+    start_stall(st); /* it takes bytes */
     on_queue(st);
     if (conn_queued(st->visitor) == 0)
         (void)do_life(st, life_on_drained(&st->life));

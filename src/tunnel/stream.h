@@ -56,7 +56,7 @@ struct stream {
     struct flow flow;
     struct deadline timer; /* SILENT: speak first; ALONE, PARTING: may go on; else quiet */
     struct deadline stall; /* runs while bytes wait for the visitor */
-    uint64_t id; /* for logs; unique in its session */
+    uint64_t id;           /* for logs; unique in its session */
     uint64_t to_device, to_visitor;
     int64_t opened_ms;
     enum stream_service service;
