@@ -215,7 +215,7 @@ static void a_file_sets_what_it_names(void **state)
                              "tcp_ports: [5432, 30000-30009]\n"
                              "tcp_bind: 127.0.0.1\n"
                              "grace: 1d\n"
-                             "stream_hard: 1GiB\n"
+                             "stream_hard: 8MiB\n"
                              "echo: true\n");
 
     (void)state;
@@ -245,7 +245,7 @@ static void a_file_sets_what_it_names(void **state)
     assert_int_equal(c->tcp_ports.at[1].last, 30009);
     assert_false(c->tcp_bind.any);
     assert_int_equal(c->grace_ms, 86400000);
-    assert_int_equal(c->stream_hard, 1073741824);
+    assert_int_equal(c->stream_hard, 8388608);
     assert_true(c->echo);
     config_free(c);
 }
