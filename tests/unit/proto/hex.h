@@ -1,6 +1,6 @@
 /* hex.h - bytes written as hex in tests and vectors. */
-#ifndef RVPN_TESTS_HEX_H
-#define RVPN_TESTS_HEX_H
+#ifndef RVPN_TESTS_UNIT_PROTO_HEX_H
+#define RVPN_TESTS_UNIT_PROTO_HEX_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -64,12 +64,12 @@ static const struct row {
     {"[1,7]", -EPROTO, 0, 0, "", "", "", ""},
     {"[-1,\"no\"]", -EPROTO, 0, 0, "", "", "", ""},
     {"[-1,[]]", -EPROTO, 0, 0, "", "", "", ""},
-    {"[1,\"add_token\"]", -EPROTO, 0, 0, "", "", "", ""},
-    {"[1,\"add_token\",null]", -EPROTO, 0, 0, "", "", "", ""},
-    {"[1,\"add_token\",{\"jwt\":\"t\"}]", -EPROTO, 0, 0, "", "", "", ""},
-    {"[1,\"delete_token\",7]", -EPROTO, 0, 0, "", "", "", ""},
-    {"[1,\"auth\"]", -EPROTO, 0, 0, "", "", "", ""},
-    {"[1,\"auth\",[]]", -EPROTO, 0, 0, "", "", "", ""},
+    {"[1,\"add_token\"]", 0, CONTROL_ADD_TOKEN, 1, "add_token", "", "", ""},
+    {"[1,\"add_token\",null]", 0, CONTROL_ADD_TOKEN, 1, "add_token", "", "", ""},
+    {"[1,\"add_token\",{\"jwt\":\"t\"}]", 0, CONTROL_ADD_TOKEN, 1, "add_token", "", "", ""},
+    {"[1,\"delete_token\",7]", 0, CONTROL_DELETE_TOKEN, 1, "delete_token", "", "", ""},
+    {"[1,\"auth\"]", 0, CONTROL_AUTH, 1, "auth", "", "", ""},
+    {"[1,\"auth\",[]]", 0, CONTROL_AUTH, 1, "auth", "", "", ""},
     {"[1,\"auth\",{\"jwt\":\"a\",\"jwt\":\"b\"}]", -EPROTO, 0, 0, "", "", "", ""},
     {"[1,\"add_token\",\"a\\u0000b\"]", -EPROTO, 0, 0, "", "", "", ""},
     {"[1,\"add_token\",\"a\xff\"]", -EPROTO, 0, 0, "", "", "", ""},
@@ -144,7 +144,7 @@ static void a_refused_message_leaves_the_output_alone(void **state)
     struct control c = {.id = 77};
 
     (void)state;
-    assert_int_equal(parse("[1,\"auth\"]", 10, &c), -EPROTO);
+    assert_int_equal(parse("[1,7]", 5, &c), -EPROTO);
     assert_int_equal(c.id, 77);
     assert_null(c.document);
     control_fini(&c);
