@@ -430,12 +430,17 @@ static void on_idle(struct deadline *d)
     conn_finish(leave(LIST_OWNER(d, struct front, idle)));
 }
 
-void front_start(struct edge *e, struct conn *conn, const struct address *peer,
+static int start_tls(const struct edge *e, struct conn *conn, const char *name)
+{
+    return conn_start_tls(conn, certificates_choose(&e->trust->certificates, name));
+}
+
+void front_start(struct edge *e, struct conn *conn, const struct stream_request *request,
                  enum front_kind kind)
 {
     struct front *f = calloc(1, sizeof(*f));
 
-    if (!f || (kind == FRONT_TLS && conn_start_tls(conn, e->trust->certificates.contexts[0]))) {
+    if (!f || (kind == FRONT_TLS && start_tls(e, conn, request->host.text))) {
         free(f);
         conn_close(conn);
         return;
@@ -443,7 +448,7 @@ void front_start(struct edge *e, struct conn *conn, const struct address *peer,
     f->edge = e;
     f->conn = conn;
     f->kind = kind;
-    f->peer = *peer;
+    f->peer = request->visitor;
     f->grave.free = free_grave;
     deadline_init(&f->idle, on_idle);
     loop_start_deadline(e->loop, &f->idle, e->rules->handshake_timeout_ms);

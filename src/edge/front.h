@@ -64,9 +64,10 @@ bool front_is_foreign(const struct front_request *request);
  * behind the request are offered to the new owner. */
 struct conn *front_take_websocket(const struct front_request *request);
 
-/* Takes over a visitor's conn that wants the relay itself; `tls` starts TLS on it. */
+/* Takes over a visitor's conn that wants the relay itself; TLS starts with a certificate for the
+ * name it has asked for. */
 enum front_kind { FRONT_PLAIN, FRONT_TLS };
-void front_start(struct edge *e, struct conn *conn, const struct address *peer,
+void front_start(struct edge *e, struct conn *conn, const struct stream_request *request,
                  enum front_kind kind);
 
 /* Closes all that are open. */

@@ -245,10 +245,7 @@ static size_t take_tls(struct visitor *v, uint8_t *in, size_t len)
 /* To the relay itself; what it has sent is offered again to its new owner. */
 static size_t take_own(struct visitor *v, enum front_kind kind)
 {
-    struct edge *e = v->edge;
-    struct address peer = v->request.visitor;
-
-    front_start(e, leave(v), &peer, kind);
+    front_start(v->edge, leave(v), &v->request, kind);
     return 0;
 }
 

@@ -25,21 +25,13 @@ static int fail(char why[CERTIFICATES_WHY], const char *what, const char *file)
     return -EINVAL;
 }
 
-/* The certificate whose names include the one asked for; the first where none does. */
-static int choose(SSL *ssl, int *alert, void *arg)
+/* Tells who asked for a name that it was heard (RFC 6066 3).  The certificate is chosen before, by
+ * certificates_choose(): a handshake may outlive the struct. */
+static int confirm_name(SSL *ssl, int *alert, void *arg)
 {
-    const struct certificates *c = arg;
-    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-
+    (void)ssl;
     (void)alert;
-    for (unsigned i = 0; name && i < c->count; i++) {
-        X509 *leaf = SSL_CTX_get0_certificate(c->contexts[i]);
-
-        if (X509_check_host(leaf, name, 0, 0, NULL) == 1) {
-            (void)SSL_set_SSL_CTX(ssl, c->contexts[i]);
-            break;
-        }
-    }
+    (void)arg;
     return SSL_TLSEXT_ERR_OK;
 }
 
@@ -53,7 +45,7 @@ static int no_passphrase(char *out, int size, int writing, void *arg)
     return -1;
 }
 
-static SSL_CTX *make_context(struct certificates *c)
+static SSL_CTX *make_context(void)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
 
@@ -69,15 +61,14 @@ static SSL_CTX *make_context(struct certificates *c)
     (void)SSL_CTX_set_session_id_context(context, (const unsigned char *)"rvpn", 4);
     (void)SSL_CTX_set_num_tickets(context, 1);
     SSL_CTX_set_default_passwd_cb(context, no_passphrase);
-    (void)SSL_CTX_set_tlsext_servername_callback(context, choose);
-    (void)SSL_CTX_set_tlsext_servername_arg(context, c);
+    (void)SSL_CTX_set_tlsext_servername_callback(context, confirm_name);
     return context;
 }
 
 int certificates_add(struct certificates *c, const char *chain_file, const char *key_file,
                      char why[CERTIFICATES_WHY])
 {
-    SSL_CTX *context = c->count < CERTIFICATES_MAX ? make_context(c) : NULL;
+    SSL_CTX *context = c->count < CERTIFICATES_MAX ? make_context() : NULL;
     int err;
 
     if (!context) {
@@ -97,6 +88,17 @@ int certificates_add(struct certificates *c, const char *chain_file, const char 
     }
     c->contexts[c->count++] = context;
     return 0;
+}
+
+SSL_CTX *certificates_choose(const struct certificates *c, const char *name)
+{
+    for (unsigned i = 0; *name && i < c->count; i++) {
+        X509 *leaf = SSL_CTX_get0_certificate(c->contexts[i]);
+
+        if (X509_check_host(leaf, name, 0, 0, NULL) == 1)
+            return c->contexts[i];
+    }
+    return c->contexts[0];
 }
 
 int certificates_share_tickets(struct certificates *c, const struct certificates *old)

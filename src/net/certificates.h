@@ -25,6 +25,10 @@ struct certificates {
 int certificates_add(struct certificates *c, const char *chain_file, const char *key_file,
                      char why[CERTIFICATES_WHY]);
 
+/* Lends the context whose certificate is for `name`, the first where none is; `name` is "" where
+ * none was asked for.  Connections made with it may outlive the struct. */
+SSL_CTX *certificates_choose(const struct certificates *c, const char *name);
+
 /* Shares one set of ticket keys among all contexts: `old`'s if given, else fresh ones. */
 int certificates_share_tickets(struct certificates *c, const struct certificates *old);
 
