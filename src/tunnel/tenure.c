@@ -112,6 +112,7 @@ int session_take_grant(struct session *s, struct grant *grant, size_t *refused)
     return 0;
 }
 
+/* Ends streams, and the owner may leave with the last of them: all grants may be gone then. */
 static void drop_grant_at(struct session *s, unsigned at, int64_t now_unix)
 {
     struct grant *g = s->grants[at];
@@ -126,7 +127,7 @@ int session_drop_grant(struct session *s, const char *token_id, int64_t now_unix
     int err = -ENOENT;
 
     for (unsigned i = s->grant_count; i-- > 0;) {
-        if (token_id && strcmp(s->grants[i]->token_id, token_id) != 0)
+        if (i >= s->grant_count || (token_id && strcmp(s->grants[i]->token_id, token_id) != 0))
             continue;
         drop_grant_at(s, i, now_unix);
         err = 0;
@@ -141,7 +142,7 @@ static void on_expiry(struct deadline *d)
     int64_t now_ms = clock_unix_ms();
 
     for (unsigned i = s->grant_count; i-- > 0;) {
-        int64_t at = s->grants[i]->expires_at;
+        int64_t at = i < s->grant_count ? s->grants[i]->expires_at : 0;
 
         if (!at || at * 1000 > now_ms)
             continue;
