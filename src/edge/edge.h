@@ -27,12 +27,15 @@ struct edge_rules {
     enum edge_http http;
     struct edge_ports *tcp_ports; /* that tokens may ask for */
     size_t tcp_port_count;
+    uint16_t *own_ports; /* that the relay itself answers on: never a token's */
+    size_t own_port_count;
     struct address tcp_bind;
     size_t sniff_bytes;
     int64_t sniff_timeout_ms, handshake_timeout_ms, auth_timeout_ms, http_idle_ms;
-    int64_t dwell_ms;                   /* of the demonstration */
-    bool echo;                          /* whether /ws/echo is there, for conformance tests */
-    uint32_t visitors_max, tunnels_max; /* of this worker */
+    int64_t dwell_ms;      /* of the demonstration */
+    bool echo;             /* whether /ws/echo is there, for conformance tests */
+    uint32_t visitors_max; /* connections of each worker, those of devices apart */
+    uint32_t tunnels_max;  /* of all workers together */
     struct session_limits limits;
     const struct front_route *routes; /* what the relay itself answers; ends with a NULL path */
 };

@@ -14,7 +14,8 @@ bool names_is_own(const struct edge_rules *rules, const struct hostname *host);
  * the relay's own names, nor an address. */
 bool names_may_serve(const struct edge_rules *rules, const struct hostname *host);
 
-/* Whether a device may be given a raw TCP port. */
+/* Whether a device may be given a raw TCP port: never one on which the relay itself answers, as
+ * SO_REUSEPORT would let it share that. */
 bool names_may_open(const struct edge_rules *rules, uint16_t port);
 
 #endif

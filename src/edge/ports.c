@@ -12,7 +12,13 @@ struct open_port {
     struct edge *edge;
     uint16_t port;
     unsigned claims;
+    struct grave grave; /* this turn may still have an event for the listener */
 };
+
+static void free_grave(struct grave *g)
+{
+    free(LIST_OWNER(g, struct open_port, grave));
+}
 
 static struct slice key_of(const uint16_t *port)
 {
@@ -44,10 +50,13 @@ static int start(struct edge *e, uint16_t port)
     p->edge = e;
     p->port = port;
     p->claims = 1;
+    p->grave.free = free_grave;
     p->listener.on_accept = on_accept;
     p->listener.on_trouble = on_trouble;
     address_set_port(&at, port);
     err = listener_start(&p->listener, e->loop, &at);
+    if (err == -EACCES) /* of the system; ours means that it is another subject's */
+        err = -EPERM;
     if (!err)
         err = map_put(&e->ports, key_of(&p->port), p);
     if (err) {
@@ -77,6 +86,6 @@ void ports_close(struct edge *e, uint16_t port)
         return;
     (void)map_remove(&e->ports, key_of(&p->port));
     listener_stop(&p->listener);
-    free(p);
+    loop_bury(e->loop, &p->grave);
     log_event(LOG_INFO, "port_close", LOG_UINT("port", port), LOG_UINT("worker", e->worker));
 }

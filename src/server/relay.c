@@ -198,6 +198,7 @@ static int listen_on(struct relay *r, const struct config_address *where)
                   LOG_STR("why", strerror(-err)));
         return err;
     }
+    r->rules.own_ports[r->rules.own_port_count++] = address_port(&at);
     address_write_host(&at, host);
     log_event(LOG_INFO, "listening", LOG_STR("addr", host), LOG_UINT("port", address_port(&at)));
     return 0;

@@ -48,13 +48,14 @@ int rules_init(struct edge_rules *rules, const struct config *c, unsigned worker
         .dwell_ms = c->dwell_ms,
         .echo = c->echo,
         .visitors_max = share(c->visitors_max, workers),
-        .tunnels_max = share(c->tunnels_max, workers),
+        .tunnels_max = c->tunnels_max,
         .limits = limits_of(c),
         .routes = admin_routes,
     };
     rules->names = calloc(c->names.count + 1, sizeof(*rules->names));
     rules->tcp_ports = calloc(c->tcp_ports.count + 1, sizeof(*rules->tcp_ports));
-    if (!rules->names || !rules->tcp_ports) {
+    rules->own_ports = calloc(c->listen.count, sizeof(*rules->own_ports));
+    if (!rules->names || !rules->tcp_ports || !rules->own_ports) {
         rules_fini(rules);
         return -ENOMEM;
     }
@@ -70,5 +71,6 @@ void rules_fini(struct edge_rules *rules)
 {
     free(rules->names);
     free(rules->tcp_ports);
+    free(rules->own_ports);
     *rules = (struct edge_rules){0};
 }
