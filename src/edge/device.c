@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "edge/names.h"
+#include "edge/admission.h"
 #include "edge/ports.h"
 #include "edge/visitor.h"
 #include "proto/control.h"
@@ -11,8 +11,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#define MESSAGE_MAX 65536U /* of one control message to a device */
 
 struct device {
     struct edge *edge;
@@ -25,25 +23,8 @@ struct device {
 
 static const struct session_ops session_ops;
 
-/* Why a token was not taken, as clients have known it since 2016. */
-struct refusal {
-    const char *message;
-    const char *code;
-};
-
-static const struct refusal refusal_token = {"invalid access token", "E_INVALID_TOKEN"};
-static const struct refusal refusal_absent = {"specified token not present", "E_INVALID_TOKEN"};
-static const struct refusal refusal_name = {"invalid server name", "E_INVALID_NAME"};
-static const struct refusal refusal_taken = {"name is served by somebody else", "E_NAME_TAKEN"};
-static const struct refusal refusal_port = {"port cannot be opened", "E_PORT_UNAVAILABLE"};
-static const struct refusal refusal_many = {"too many tokens or names", "E_TOO_MANY"};
-static const struct refusal refusal_pairing = {"this relay does not pair devices; use a token",
-                                               "E_NOT_SUPPORTED"};
-
-static struct control_fault fault_of(const struct refusal *r)
-{
-    return (struct control_fault){slice_text(r->message), slice_text(r->code)};
-}
+static const struct admission_refusal refusal_pairing = {
+    "this relay does not pair devices; use a token", "E_NOT_SUPPORTED"};
 
 static void free_grave(struct grave *g)
 {
@@ -57,183 +38,46 @@ struct session *device_session(struct edge *e, uint64_t session_id)
     return d ? d->session : NULL;
 }
 
-static void send_reply(struct device *d, int64_t id, const struct refusal *r)
+static void send_reply(struct device *d, int64_t id, const struct admission_refusal *r)
 {
     uint8_t json[512];
-    ssize_t len = r ? control_write_error(json, sizeof(json), id, fault_of(r))
+    ssize_t len = r ? control_write_error(json, sizeof(json), id, admission_fault(r))
                     : control_write_ok(json, sizeof(json), id);
 
     if (len > 0)
         session_send_control(d->session, json, (size_t)len);
 }
 
-/* What the token is good for, in the tunnel's terms; names that no device may have are left out. */
-static struct grant *grant_of(struct device *d, const struct claims *claims)
+/* The time without a token runs while it has none. */
+static void mind_auth_by(struct device *d)
 {
-    const struct edge_rules *rules = d->edge->rules;
-    struct grant *g =
-        grant_new(claims->subject, claims->token_id, claims->label, claims->expires_at);
-    struct hostname host;
-    int err = g ? 0 : -ENOMEM;
-
-    for (size_t i = 0; i < claims->host_count && !err; i++) {
-        if (hostname_parse_pattern(slice_text(claims->hosts[i]), &host) == 0 &&
-            names_may_serve(rules, &host))
-            err = grant_add_host(g, hostname_slice(&host));
-        else
-            log_event(LOG_WARN, "name_refused", LOG_UINT("tunnel", d->id),
-                      LOG_STR("host", claims->hosts[i]));
-    }
-    for (size_t i = 0; i < claims->port_count && !err; i++) {
-        if (names_may_open(rules, claims->ports[i]))
-            err = grant_add_port(g, claims->ports[i]);
-        else
-            log_event(LOG_WARN, "port_refused", LOG_UINT("tunnel", d->id),
-                      LOG_UINT("port", claims->ports[i]));
-    }
-    if (err) {
-        grant_free(g);
-        return NULL;
-    }
-    return g;
-}
-
-static void log_granted(const struct device *d, const struct grant *g)
-{
-    log_event(LOG_INFO, "token_added", LOG_UINT("tunnel", d->id), LOG_STR("subject", g->subject),
-              LOG_STR("label", g->label), LOG_UINT("names", g->host_count),
-              LOG_STR("first", g->host_count ? g->hosts[0] : ""), LOG_UINT("ports", g->port_count),
-              LOG_INT("expires_at", g->expires_at));
-}
-
-static const struct refusal *refusal_of(const struct device *d, const struct grant *g, int err,
-                                        size_t refused)
-{
-    const struct refusal *r = err == -EDQUOT   ? &refusal_many
-                              : err != -EACCES ? &refusal_port
-                                               : &refusal_taken;
-
-    if (err == -EACCES && refused < g->host_count)
-        log_event(LOG_WARN, "name_taken", LOG_UINT("tunnel", d->id),
-                  LOG_STR("host", g->hosts[refused]), LOG_STR("subject", g->subject));
-    else
-        log_event(LOG_WARN, "token_refused", LOG_UINT("tunnel", d->id),
-                  LOG_STR("subject", g->subject), LOG_STR("why", strerror(-err)));
-    return r;
-}
-
-/* Tells the device what it serves by this token. */
-static void send_grant(struct device *d, const struct grant *g)
-{
-    size_t count = g->host_count + g->port_count;
-    struct control_grant *list = calloc(count, sizeof(*list));
-    uint8_t *json = malloc(MESSAGE_MAX);
-    ssize_t len = -1;
-
-    if (list && json) {
-        for (size_t i = 0; i < count; i++) {
-            bool is_host = i < g->host_count;
-
-            list[i] = (struct control_grant){
-                .service = slice_text(is_host ? "https" : "tcp"),
-                .host = is_host ? slice_text(g->hosts[i]) : hostname_slice(d->edge->rules->names),
-                .port = is_host ? 0 : g->ports[i - g->host_count],
-            };
-        }
-        len = control_write_grant(json, MESSAGE_MAX, list, count);
-    }
-    if (len > 0)
-        session_send_control(d->session, json, (size_t)len);
-    free(json);
-    free(list);
-}
-
-static const struct refusal *verify(struct device *d, struct slice token, struct claims *claims)
-{
-    const struct trust *trust = d->edge->trust;
-    const char *why = "";
-
-    if (!jwt_verify(trust->keyring, &trust->rules, token, clock_unix(), claims, &why))
-        return NULL;
-    log_event(LOG_WARN, "token_refused", LOG_UINT("tunnel", d->id), LOG_STR("why", why));
-    return &refusal_token;
-}
-
-static void say_hello(struct device *d)
-{
-    uint8_t json[256];
-    ssize_t len = control_write_hello(json, sizeof(json));
-
-    if (len > 0)
-        session_send_control(d->session, json, (size_t)len);
-}
-
-enum greeting { GREETING_DUE, GREETING_SAID };
-
-/* Returns NULL if the token is taken, also if it was there already. */
-static const struct refusal *add_token(struct device *d, struct slice token, enum greeting greeting)
-{
-    struct claims claims;
-    const struct refusal *r = verify(d, token, &claims);
-    struct grant *g;
-    size_t refused = 0;
-    int err;
-
-    if (r)
-        return r;
-    g = grant_of(d, &claims);
-    claims_fini(&claims);
-    if (!g)
-        return &refusal_many;
-    if (g->host_count + g->port_count == 0) {
-        grant_free(g);
-        return &refusal_name;
-    }
-    err = session_take_grant(d->session, g, &refused);
-    if (err && err != -EALREADY)
-        r = refusal_of(d, g, err, refused);
-    if (!err) {
+    if (d->session->grant_count > 0)
         deadline_stop(&d->auth_by);
-        log_granted(d, g);
-    }
-    if (!r && greeting == GREETING_DUE)
-        say_hello(d);
-    if (!r)
-        send_grant(d, g);
-    if (err)
-        grant_free(g);
-    return r;
-}
-
-static void start_auth_by(struct device *d)
-{
-    if (d->session->grant_count == 0)
+    else if (!deadline_is_running(&d->auth_by))
         loop_start_deadline(d->edge->loop, &d->auth_by, d->edge->rules->auth_timeout_ms);
 }
 
-static const struct refusal *delete_token(struct device *d, struct slice token)
+static const struct admission_refusal *add_token(struct device *d, struct slice token,
+                                                 enum admission_greeting greeting)
 {
-    struct claims claims;
-    const struct refusal *r = NULL;
+    const struct admission_refusal *r = admission_add_token(d->edge, d->session, token, greeting);
 
-    if (slice_is_text(token, "*")) {
-        (void)session_drop_grant(d->session, NULL, clock_unix());
-    } else {
-        r = verify(d, token, &claims);
-        if (r)
-            return r;
-        if (session_drop_grant(d->session, claims.token_id, clock_unix()))
-            r = &refusal_absent;
-        claims_fini(&claims);
-    }
-    start_auth_by(d);
+    mind_auth_by(d);
+    return r;
+}
+
+static const struct admission_refusal *delete_token(struct device *d, struct slice token)
+{
+    const struct admission_refusal *r = admission_delete_token(d->edge, d->session, token);
+
+    mind_auth_by(d);
     return r;
 }
 
 static void refuse_command(struct device *d, const struct control *control)
 {
     char message[128], name[64];
-    struct refusal r = {message, "E_UNKNOWN_COMMAND"};
+    struct admission_refusal r = {message, "E_UNKNOWN_COMMAND"};
 
     (void)snprintf(message, sizeof(message), "unknown command \"%s\"",
                    slice_write(control->command, name, sizeof(name)));
@@ -247,11 +91,11 @@ static void on_control(void *owner, const struct control *control)
 
     switch (control->kind) {
     case CONTROL_ADD_TOKEN:
-        send_reply(d, control->id, add_token(d, control->token, GREETING_SAID));
+        send_reply(d, control->id, add_token(d, control->token, ADMISSION_GREETED));
         return;
     case CONTROL_AUTH:
         send_reply(d, control->id,
-                   control->token.len ? add_token(d, control->token, GREETING_SAID)
+                   control->token.len ? add_token(d, control->token, ADMISSION_GREETED)
                                       : &refusal_pairing);
         return;
     case CONTROL_DELETE_TOKEN: send_reply(d, control->id, delete_token(d, control->token)); return;
@@ -309,7 +153,7 @@ static void forget(struct device *d, const char *why)
 
 static void leave_for_token(struct device *d)
 {
-    static const struct refusal expired = {"access token has expired", "E_TOKEN_EXPIRED"};
+    static const struct admission_refusal expired = {"access token has expired", "E_TOKEN_EXPIRED"};
 
     send_reply(d, 0, &expired);
     log_event(LOG_INFO, "token_expired", LOG_UINT("tunnel", d->id));
@@ -357,8 +201,9 @@ static enum dialect dialect_of(const struct http_head *head)
     if (!agent || agent->value.len < sizeof(go) - 1 ||
         memcmp(agent->value.ptr, go, sizeof(go) - 1) != 0)
         return DIALECT_FIRST;
-    return memmem(head->query.ptr, head->query.len, version, sizeof(version) - 1) ? DIALECT_GO
-                                                                                  : DIALECT_GO_2017;
+    if (head->query.len && memmem(head->query.ptr, head->query.len, version, sizeof(version) - 1))
+        return DIALECT_GO;
+    return DIALECT_GO_2017;
 }
 
 static int start_session(struct device *d, const struct front_request *request, struct conn *conn)
@@ -406,10 +251,10 @@ static struct device *device_new(const struct front_request *request, struct con
 
 /* A token in the URL that is no good: one line of JSON as text, then Close, as the oldest clients
  * know it; a control frame they would take for success. */
-static void turn_away(struct device *d, const struct refusal *r)
+static void turn_away(struct device *d, const struct admission_refusal *r)
 {
     uint8_t json[512];
-    ssize_t len = control_write_text_error(json, sizeof(json), fault_of(r));
+    ssize_t len = control_write_text_error(json, sizeof(json), admission_fault(r));
 
     if (len > 0)
         session_send_text(d->session, json, (size_t)len);
@@ -420,34 +265,26 @@ static void turn_away(struct device *d, const struct refusal *r)
 static bool is_refused_in_http(const struct front_request *request, enum front_token where,
                                struct slice token)
 {
-    const struct trust *trust = request->edge->trust;
-    struct claims claims;
-    bool taken = false;
+    int err = where == FRONT_TOKEN_BAD ? -EKEYREJECTED : admission_judge(request->edge, token);
 
-    if (where == FRONT_TOKEN_BAD ||
-        jwt_verify(trust->keyring, &trust->rules, token, clock_unix(), &claims, NULL)) {
-        front_refuse(request, 401, "The token is not good.");
-        return true;
-    }
-    for (size_t i = 0; i < claims.host_count && !taken; i++)
-        taken = registry_is_taken(request->edge->setting.registry, slice_text(claims.hosts[i]),
-                                  claims.subject);
-    claims_fini(&claims);
-    if (taken)
+    if (err == -EACCES)
         front_refuse(request, 409, "A name of this token is served by somebody else.");
-    return taken;
+    else if (err)
+        front_refuse(request, 401, "The token is not good.");
+    return err != 0;
 }
 
 static bool is_refused(const struct front_request *request, enum front_token where,
                        struct slice token)
 {
     const struct edge *e = request->edge;
+    struct registry *registry = e->setting.registry;
 
     if (front_is_foreign(request)) {
         front_refuse(request, 403, "Pages of other sites may not open a tunnel.");
         return true;
     }
-    if (e->state == EDGE_DRAINING || e->count.devices >= e->rules->tunnels_max) {
+    if (e->state == EDGE_DRAINING || registry_count(registry).sessions >= e->rules->tunnels_max) {
         front_refuse(request, 503, "The relay takes no more devices right now.");
         return true;
     }
@@ -460,7 +297,7 @@ void device_start(const struct front_request *request)
     char scratch[JWS_MAX + 1];
     struct slice token = {NULL, 0};
     enum front_token where = front_find_token(request->head, &token, scratch);
-    const struct refusal *r;
+    const struct admission_refusal *r;
     struct conn *conn;
     struct device *d;
 
@@ -471,11 +308,11 @@ void device_start(const struct front_request *request)
     if (!d)
         return;
     if (where == FRONT_TOKEN_NONE) {
-        start_auth_by(d);
-        say_hello(d);
+        mind_auth_by(d);
+        admission_greet(d->session);
         return;
     }
-    r = add_token(d, token, GREETING_DUE);
+    r = add_token(d, token, ADMISSION_GREETING_DUE);
     if (r)
         turn_away(d, r);
 }

@@ -1,0 +1,37 @@
+/* admission.h - a device's tokens: which are taken and given back, what each is good for here, and
+ * what the device is told about it.
+ *
+ * Threads: belongs to its worker's loop.
+ */
+#ifndef RVPN_EDGE_ADMISSION_H
+#define RVPN_EDGE_ADMISSION_H
+
+#include "edge/edge.h"
+
+/* Why something was not done, as clients have known it since 2016.  Static texts. */
+struct admission_refusal {
+    const char *message;
+    const char *code;
+};
+
+struct control_fault admission_fault(const struct admission_refusal *r);
+
+/* Whether a device has been greeted already.  The greeting comes before the grant. */
+enum admission_greeting { ADMISSION_GREETING_DUE, ADMISSION_GREETED };
+
+void admission_greet(struct session *s);
+
+/* Adds what the token grants and tells the device.  Returns NULL, also if it was there already. */
+const struct admission_refusal *admission_add_token(struct edge *e, struct session *s,
+                                                    struct slice token,
+                                                    enum admission_greeting greeting);
+
+/* Takes back what only this token granted; "*" means all tokens.  Returns NULL if it was there. */
+const struct admission_refusal *admission_delete_token(struct edge *e, struct session *s,
+                                                       struct slice token);
+
+/* Before there is a session: whether admission_add_token() could take the token now.  Returns 0;
+ * -EKEYREJECTED it is no good; -EACCES one of its names is served by somebody else. */
+int admission_judge(const struct edge *e, struct slice token);
+
+#endif
