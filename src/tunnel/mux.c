@@ -293,8 +293,11 @@ static void on_body(struct mux *m, const struct mproxy_event *event)
         return;
     memcpy(m->control + m->control_len, event->span.ptr, event->span.len);
     m->control_len += event->span.len;
-    if (event->is_last)
-        m->ops->on_control(m, m->control, m->control_len);
+    if (!event->is_last)
+        return;
+    m->ops->on_control(m, m->control, m->control_len);
+    free(m->control);
+    m->control = NULL;
 }
 
 int mux_feed(struct mux *m, const uint8_t *in, size_t len)

@@ -107,6 +107,7 @@ static void stream_free(struct stream *st)
     deadline_stop(&st->stall);
     list_remove(&st->waiting);
     uncount(st, METER_STREAMS_OPEN, 1);
+    st->session->mux.now_ms = loop_of(st)->now_ms;
     mux_remove(&st->session->mux, &st->mux);
     session_forget(st->session, st);
     loop_bury(loop_of(st), &st->grave);
@@ -189,10 +190,26 @@ static void sent_first(struct stream *st)
     loop_start_deadline(loop_of(st), &st->timer, DIALECT_ALONE_MS);
 }
 
+/* Opens the device's local connection before the visitor has spoken.  Returns whether it could. */
+static bool open_silently(struct stream *st)
+{
+    struct mux *mux = &st->session->mux;
+
+    if (st->service != STREAM_TCP || !dialect_has_silent_open(mux->dialect) ||
+        mux_write_silent_open(mux, &st->mux))
+        return false;
+    sent_first(st);
+    return true;
+}
+
+/* Of a visitor that has not said a word the device need not hear, unless it may be its turn. */
 static void see_visitor_eof(struct stream *st, const char *why)
 {
     set_why(st, why);
-    (void)do_life(st, life_on_visitor_eof(&st->life));
+    if (st->state == STREAM_SILENT && !open_silently(st))
+        (void)do_life(st, life_on_visitor_lost(&st->life));
+    else
+        (void)do_life(st, life_on_visitor_eof(&st->life));
 }
 
 /* conn_ops.on_bytes */
@@ -232,28 +249,12 @@ size_t stream_on_bytes(struct stream *st, uint8_t *in, size_t len)
     return on_bytes(st, in, len);
 }
 
-/* Opens the device's local connection before the visitor has spoken.  Returns whether it could. */
-static bool open_silently(struct stream *st)
-{
-    struct mux *mux = &st->session->mux;
-
-    if (!dialect_has_silent_open(mux->dialect) || mux_write_silent_open(mux, &st->mux))
-        return false;
-    sent_first(st);
-    return true;
-}
-
 /* conn_ops.on_eof */
 static void on_eof(void *owner)
 {
     struct stream *st = owner;
 
-    if (st->state == STREAM_SILENT && !open_silently(st)) {
-        set_why(st, "visitor_silent");
-        (void)do_life(st, life_on_visitor_lost(&st->life));
-        return;
-    }
-    see_visitor_eof(st, "visitor_end");
+    see_visitor_eof(st, st->state == STREAM_SILENT ? "visitor_silent" : "visitor_end");
 }
 
 /* conn_ops.on_lost */
@@ -341,7 +342,7 @@ void stream_on_data(struct stream *st, const struct iovec *iov, unsigned iov_cou
 {
     size_t total = 0;
 
-    if (!st->visitor)
+    if (!st->visitor || st->life.state > LIFE_HALF) /* what comes behind the end is nobody's */
         return;
     if (st->state == STREAM_ALONE)
         let_flow(st);

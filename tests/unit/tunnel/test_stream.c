@@ -1,0 +1,664 @@
+#include "tunnel/stream.h"
+
+#include "rig.h"
+
+#define BULK 8000000U
+
+static struct rig *rig;
+
+static int set_up(void **state)
+{
+    (void)state;
+    rig = rig_new(DIALECT_CONTROL);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    rig_free(rig);
+    return 0;
+}
+
+/* Instead of the device that set_up() made. */
+static void use_dialect(enum dialect dialect)
+{
+    rig_free(rig);
+    rig = rig_new(dialect);
+}
+
+static void the_first_frame_says_where_to(void **state)
+{
+    struct rig_visitor *v = rig_visit(rig, STREAM_HTTPS);
+    const struct rig_frame *f = &rig->frames[0];
+
+    (void)state;
+    wire_text(v->fd, "hello");
+    RIG_UNTIL(rig, v->heard_len == 5);
+    assert_int_equal(f->kind, MPROXY_DATA);
+    assert_string_equal(f->cid, "IPv4,9.8.7.6,1000");
+    assert_string_equal(f->service, "https");
+    assert_string_equal(f->port, "443");
+    assert_string_equal(f->name, "a.example");
+    v = rig_visit(rig, STREAM_TCP);
+    wire_text(v->fd, "x");
+    RIG_UNTIL(rig, v->heard_len == 1);
+    assert_string_equal(rig->frames[1].service, "tcp");
+    assert_string_equal(rig->frames[1].port, "30001");
+    assert_string_equal(rig->frames[1].name, "");
+}
+
+static void the_first_frame_is_alone_until_it_is_answered(void **state)
+{
+    struct rig_visitor *v = rig_visit(rig, STREAM_HTTPS);
+
+    (void)state;
+    wire_text(v->fd, "hello");
+    RIG_UNTIL(rig, v->heard_len == 5);
+    wire_text(v->fd, " there");
+    rig_wait(rig, 90);
+    assert_int_equal(v->heard_len, 5);
+    rig_say_data(rig, v, "yes?");
+    RIG_UNTIL(rig, v->heard_len == 11);
+    assert_memory_equal(v->heard, "hello there", 11);
+    assert_int_equal(rig->frame_count, 2);
+    assert_int_equal(rig->frames[1].message, rig->frames[0].message + 1);
+    RIG_UNTIL(rig, v->in.len == 4);
+    wire_text(v->fd, "!"); /* from here on all flows */
+    RIG_UNTIL(rig, v->heard_len == 12);
+}
+
+static void or_for_a_tenth_of_a_second(void **state)
+{
+    struct rig_visitor *v = rig_visit(rig, STREAM_HTTPS);
+
+    (void)state;
+    wire_text(v->fd, "hello");
+    RIG_UNTIL(rig, v->heard_len == 5);
+    wire_text(v->fd, " there");
+    rig_wait(rig, 90);
+    assert_int_equal(v->heard_len, 5);
+    rig_wait(rig, 30);
+    RIG_UNTIL(rig, v->heard_len == 11);
+}
+
+static void a_device_that_needs_no_pause_gets_none(void **state)
+{
+    struct rig_visitor *v;
+
+    (void)state;
+    use_dialect(DIALECT_GO);
+    v = rig_visit(rig, STREAM_HTTPS);
+    wire_text(v->fd, "hello");
+    RIG_UNTIL(rig, v->heard_len == 5);
+    wire_text(v->fd, " there");
+    RIG_UNTIL(rig, v->heard_len == 11);
+}
+
+static void the_end_is_held_back_behind_a_lone_first_frame(void **state)
+{
+    struct rig_visitor *v = rig_visit(rig, STREAM_HTTPS);
+
+    (void)state;
+    wire_text(v->fd, "hello");
+    RIG_UNTIL(rig, v->heard_len == 5);
+    wire_reset(v->fd);
+    v->fd = -1;
+    rig_wait(rig, 90);
+    assert_int_equal(rig_count(rig, MPROXY_ERROR, v->cid), 0);
+    rig_wait(rig, 30);
+    RIG_UNTIL(rig, rig_count(rig, MPROXY_ERROR, v->cid) == 1);
+    assert_int_equal(rig->session->stream_count, 0);
+    assert_int_equal(rig->frames[1].body_len, 1);
+}
+
+/* To these devices END closes both ways: they would drop the answer. */
+static void a_visitors_end_is_not_told_before_the_device_is_quiet(void **state)
+{
+    struct rig_visitor *v = rig_visit_flowing(rig, STREAM_HTTPS);
+
+    (void)state;
+    wire_text(v->fd, "?");
+    RIG_UNTIL(rig, v->heard_len == 6);
+    (void)shutdown(v->fd, SHUT_WR);
+    rig_wait(rig, 29000);
+    assert_int_equal(rig_count(rig, MPROXY_END, v->cid), 0);
+    rig_say_data(rig, v, " is round");
+    RIG_UNTIL(rig, v->in.len == 14);
+    rig_wait(rig, 4800); /* it has answered: 5 s of quiet are enough from here on */
+    assert_int_equal(rig_count(rig, MPROXY_END, v->cid), 0);
+    rig_wait(rig, 300);
+    RIG_UNTIL(rig, rig_count(rig, MPROXY_END, v->cid) == 1);
+    RIG_UNTIL(rig, v->in.end == WIRE_EOF);
+    assert_int_equal(v->in.len, 14);
+}
+
+static void a_visitor_that_ends_while_alone_may_still_be_answered(void **state)
+{
+    struct rig_visitor *v = rig_visit(rig, STREAM_HTTPS);
+
+    (void)state;
+    wire_text(v->fd, "hello");
+    (void)shutdown(v->fd, SHUT_WR);
+    RIG_UNTIL(rig, v->heard_len == 5);
+    rig_wait(rig, 20000);
+    rig_say_data(rig, v, "world");
+    rig_say(rig, v->cid, "end", " ", 1);
+    RIG_UNTIL(rig, v->in.end != WIRE_OPEN);
+    assert_int_equal(v->in.end, WIRE_EOF);
+    assert_int_equal(v->in.len, 5);
+    assert_int_equal(rig_count(rig, MPROXY_END, NULL), 0);
+}
+
+/* The whole upload counts, however late there is room for it. */
+static void all_that_a_visitor_sent_before_its_end_reaches_the_device(void **state)
+{
+    struct rig_visitor *v = rig_visit(rig, STREAM_HTTPS);
+    static uint8_t bytes[BULK];
+    size_t at = 0;
+
+    (void)state;
+    wire_fill(bytes, BULK, 0);
+    while (at < BULK) {
+        ssize_t sent = send(v->fd, bytes + at, BULK - at, MSG_NOSIGNAL);
+
+        at += sent > 0 ? (size_t)sent : 0;
+        rig_turn(rig);
+        if (v->heard_len && v->in.len == 0) {
+            rig_say_data(rig, v, "go on");
+            RIG_UNTIL(rig, v->in.len == 5);
+        }
+    }
+    (void)shutdown(v->fd, SHUT_WR);
+    RIG_UNTIL(rig, v->heard_len == BULK);
+    wire_check(v->heard, BULK, 0);
+}
+
+static void a_devices_end_is_a_fin_behind_the_last_byte(void **state)
+{
+    struct rig_visitor *v = rig_visit_flowing(rig, STREAM_HTTPS);
+
+    (void)state;
+    rig_say_bulk(rig, v, 0, 900000);
+    rig_say(rig, v->cid, "end", " ", 1);
+    rig_turns(rig, 20);
+    RIG_UNTIL(rig, v->in.end != WIRE_OPEN);
+    assert_int_equal(v->in.end, WIRE_EOF);
+    assert_int_equal(v->in.len, 900005);
+    wire_check(v->in.bytes + 5, 900000, 0);
+    assert_int_equal(rig_count(rig, MPROXY_END, NULL) + rig_count(rig, MPROXY_ERROR, NULL), 0);
+    assert_int_equal(rig->session->stream_count, 0);
+    assert_int_equal(rig->ends[SESSION_END_STREAMS], 1);
+}
+
+static void an_error_before_any_byte_gives_the_visitor_to_the_owner(void **state)
+{
+    struct rig_visitor *v = rig_visit(rig, STREAM_HTTPS);
+
+    (void)state;
+    wire_text(v->fd, "hello");
+    RIG_UNTIL(rig, v->heard_len == 5);
+    rig_say(rig, v->cid, "error", " ", 1);
+    RIG_UNTIL(rig, v->in.end != WIRE_OPEN);
+    assert_int_equal(rig->unserved, 1);
+    assert_int_equal(v->in.len, 3);
+    assert_int_equal(v->in.end, WIRE_EOF);
+    assert_int_equal(rig->session->stream_count, 0);
+}
+
+static void an_error_later_breaks_the_answer_behind_its_last_byte(void **state)
+{
+    struct rig_visitor *v = rig_visit_flowing(rig, STREAM_HTTPS);
+
+    (void)state;
+    rig_say_bulk(rig, v, 0, 900000);
+    rig_say(rig, v->cid, "error", " ", 1);
+    rig_turns(rig, 20);
+    RIG_UNTIL(rig, v->in.end != WIRE_OPEN);
+    assert_int_equal(v->in.end, WIRE_RESET);
+    assert_int_equal(v->in.len, 900005);
+    assert_int_equal(rig->unserved, 0);
+}
+
+static void a_slow_visitor_pauses_its_stream_and_resumes_it(void **state)
+{
+    struct rig_visitor *v = rig_visit_flowing(rig, STREAM_HTTPS);
+    size_t at = 0;
+
+    (void)state;
+    while (rig_count(rig, MPROXY_PAUSE, v->cid) == 0) {
+        rig_say_bulk(rig, v, at, 60000);
+        at += 60000;
+        rig_turn(rig);
+        assert_true(at < BULK);
+    }
+    assert_true(at > 1000000 && at < 2000000);
+    assert_true(rig->frames[rig->frame_count - 1].body_len > 0); /* crashes 0.20 if empty */
+    rig_turns(rig, 20);
+    assert_int_equal(rig_count(rig, MPROXY_RESUME, v->cid), 0);
+    RIG_UNTIL(rig, rig_count(rig, MPROXY_RESUME, v->cid) == 1);
+    RIG_UNTIL(rig, v->in.len == at + 5);
+    wire_check(v->in.bytes + 5, at, 0);
+    assert_int_equal(rig_count(rig, MPROXY_PAUSE, v->cid), 1);
+    assert_int_equal(rig->session->blocked, 0);
+}
+
+/* Sends until the tunnel is not read any more; returns how much. */
+static size_t block(const struct rig_visitor *v)
+{
+    size_t at = 0;
+
+    while (rig->session->blocked == 0) {
+        rig_say_bulk(rig, v, at, 60000);
+        at += 60000;
+        rig_turn(rig);
+        assert_true(at < BULK);
+    }
+    return at;
+}
+
+static void a_device_that_cannot_pause_is_not_read_meanwhile(void **state)
+{
+    struct rig_visitor *v, *other;
+    size_t at;
+
+    (void)state;
+    use_dialect(DIALECT_FIRST);
+    v = rig_visit_flowing(rig, STREAM_HTTPS);
+    other = rig_visit_flowing(rig, STREAM_HTTPS);
+    at = block(v);
+    assert_true(at > 3000000 && at < 4000000);
+    assert_int_equal(rig->session->mux.dialect, DIALECT_FIRST);
+    rig_say_data(rig, other, "late");
+    rig_turns(rig, 20);
+    wire_read(&other->in);
+    assert_int_equal(other->in.len, 5);
+    assert_int_equal(rig_count(rig, MPROXY_PAUSE, NULL), 0);
+    RIG_UNTIL(rig, v->in.len == at + 5 && other->in.len == 9);
+    wire_check(v->in.bytes + 5, at, 0);
+    assert_int_equal(rig->session->blocked, 0);
+    assert_int_equal(rig_count(rig, MPROXY_RESUME, NULL), 0);
+}
+
+static void the_loss_of_a_blocking_visitor_unblocks(void **state)
+{
+    struct rig_visitor *v, *other;
+
+    (void)state;
+    use_dialect(DIALECT_FIRST);
+    v = rig_visit_flowing(rig, STREAM_HTTPS);
+    other = rig_visit_flowing(rig, STREAM_HTTPS);
+    (void)block(v);
+    rig_say_data(rig, other, "late");
+    wire_reset(v->fd);
+    v->fd = -1;
+    RIG_UNTIL(rig, other->in.len == 9);
+    RIG_UNTIL(rig, rig_count(rig, MPROXY_ERROR, v->cid) == 1);
+    assert_int_equal(rig->session->blocked, 0);
+}
+
+static void the_end_of_a_blocking_stream_unblocks_and_is_delivered(void **state)
+{
+    struct rig_visitor *v = rig_visit_flowing(rig, STREAM_HTTPS);
+    size_t at;
+
+    (void)state;
+    rig->setting.limits.stream.hard = 1000000;
+    rig->setting.limits.stream.high = 500000;
+    at = block(v);
+    rig_say(rig, v->cid, "end", " ", 1);
+    RIG_UNTIL(rig, v->in.end == WIRE_EOF);
+    assert_int_equal(v->in.len, at + 5);
+    assert_int_equal(rig->session->blocked, 0);
+}
+
+static void a_visitor_that_takes_nothing_is_given_up(void **state)
+{
+    struct rig_visitor *v = rig_visit_flowing(rig, STREAM_HTTPS);
+
+    (void)state;
+    rig_say_bulk(rig, v, 0, 700000);
+    rig_turns(rig, 50);
+    for (int i = 0; i < 6; i++) { /* that the device goes on is not the visitor's merit */
+        assert_int_equal(rig_count(rig, MPROXY_ERROR, v->cid), 0);
+        rig_wait(rig, 9900);
+        rig_say_data(rig, v, "x");
+        rig_turn(rig);
+    }
+    rig_wait(rig, 1000);
+    assert_int_equal(rig_count(rig, MPROXY_ERROR, v->cid), 1);
+    assert_int_equal(rig->session->stream_count, 0);
+}
+
+static void a_visitor_that_takes_a_little_is_not(void **state)
+{
+    struct rig_visitor *v = rig_visit_flowing(rig, STREAM_HTTPS);
+    uint8_t bytes[30000];
+
+    (void)state;
+    rig_say_bulk(rig, v, 0, 900000);
+    rig_turns(rig, 50);
+    for (int i = 0; i < 4; i++) {
+        size_t queued = conn_queued(v->stream->visitor);
+
+        for (int seconds = 0; seconds < 50; seconds += 10) {
+            rig_wait(rig, 10000);
+            rig_say_raw(rig, WS_OP_PONG, NULL, 0); /* the device lives */
+        }
+        while (conn_queued(v->stream->visitor) == queued) {
+            (void)recv(v->fd, bytes, sizeof(bytes), 0);
+            rig_turn(rig);
+        }
+    }
+    assert_int_equal(rig->session->stream_count, 1);
+}
+
+static void a_pause_of_the_device_stops_reading_the_visitor(void **state)
+{
+    struct rig_visitor *v = rig_visit_flowing(rig, STREAM_HTTPS);
+    struct rig_visitor *other = rig_visit_flowing(rig, STREAM_HTTPS);
+
+    (void)state;
+    rig_say(rig, v->cid, "pause", "5", 1);
+    rig_turns(rig, 20);
+    wire_text(v->fd, "held");
+    wire_text(other->fd, "free");
+    RIG_UNTIL(rig, other->heard_len == 9);
+    rig_turns(rig, 20);
+    assert_int_equal(v->heard_len, 5);
+    rig_say(rig, v->cid, "resume", "5", 1);
+    RIG_UNTIL(rig, v->heard_len == 9);
+}
+
+static void a_slow_device_holds_its_visitors_and_nothing_grows(void **state)
+{
+    struct rig_visitor *a = rig_visit_flowing(rig, STREAM_HTTPS);
+    struct rig_visitor *b = rig_visit_flowing(rig, STREAM_HTTPS);
+    static uint8_t bytes[BULK];
+    size_t at[2] = {0, 0}, most = 0;
+
+    (void)state;
+    wire_fill(bytes, BULK, 0);
+    for (int quiet = 0; quiet < 200; quiet++) {
+        for (int i = 0; i < 2; i++) {
+            int fd = i ? b->fd : a->fd;
+            ssize_t sent = send(fd, bytes + at[i], BULK - at[i], MSG_NOSIGNAL);
+
+            if (sent > 0) {
+                at[i] += (size_t)sent;
+                quiet = 0;
+            }
+        }
+        pump(&rig->loop); /* the device does not read */
+        if (conn_queued(rig->session->conn) > most)
+            most = conn_queued(rig->session->conn);
+    }
+    assert_true(most > 500000);
+    assert_true(most <= rig->setting.limits.tunnel_high + CONN_READ_MAX);
+    RIG_UNTIL(rig, a->heard_len == at[0] + 5 && b->heard_len == at[1] + 5);
+    wire_check(a->heard + 5, at[0], 0);
+    wire_check(b->heard + 5, at[1], 0);
+}
+
+static void a_lost_tunnel_delivers_what_it_brought_and_breaks_off(void **state)
+{
+    struct rig_visitor *v = rig_visit_flowing(rig, STREAM_HTTPS);
+    struct rig_visitor *unanswered = rig_visit(rig, STREAM_HTTPS);
+
+    (void)state;
+    wire_text(unanswered->fd, "hello");
+    RIG_UNTIL(rig, unanswered->heard_len == 5);
+    rig_say_bulk(rig, v, 0, 900000);
+    rig_turns(rig, 50);
+    (void)close(rig->device);
+    rig->device = -1;
+    RIG_UNTIL(rig, v->in.end != WIRE_OPEN);
+    assert_int_equal(v->in.end, WIRE_RESET);
+    assert_int_equal(v->in.len, 900005);
+    assert_int_equal(rig->unserved, 1);
+    RIG_UNTIL(rig, unanswered->in.end == WIRE_EOF);
+    assert_int_equal(unanswered->in.len, 3);
+    assert_string_equal(rig->end_why, "device_end");
+}
+
+/* What the visitor never got is not counted as got, though its stream was cut. */
+static void payload_is_counted_as_it_was_moved(void **state)
+{
+    struct rig_visitor *v = rig_visit_flowing(rig, STREAM_HTTPS);
+    const struct meter *meter = &rig->session->seat.meter;
+    const struct meter *claim = &v->stream->claim->meter;
+    uint64_t got;
+
+    (void)state;
+    assert_int_equal(meter_read(meter, METER_PAYLOAD_TO_DEVICE), 5);
+    assert_int_equal(meter_read(meter, METER_PAYLOAD_TO_VISITOR), 5);
+    assert_int_equal(meter_read(meter, METER_STREAMS), 1);
+    assert_int_equal(meter_read(meter, METER_STREAMS_OPEN), 1);
+    assert_int_equal(meter_read(claim, METER_PAYLOAD_TO_DEVICE), 5);
+    rig_say_bulk(rig, v, 0, 900000);
+    rig_turns(rig, 50);
+    rig_say_raw(rig, WS_OP_PONG, NULL, 0);
+    rig_turns(rig, 5);
+    got = 900005 - conn_queued(v->stream->visitor);
+    assert_true(got < 900005);
+    wire_reset(v->fd);
+    v->fd = -1;
+    RIG_UNTIL(rig, rig->session->stream_count == 0);
+    assert_int_equal(meter_read(meter, METER_PAYLOAD_TO_VISITOR), got);
+    assert_int_equal(meter_read(claim, METER_PAYLOAD_TO_VISITOR), got);
+    assert_int_equal(meter_read(meter, METER_STREAMS_OPEN), 0);
+    assert_int_equal(meter_read(claim, METER_STREAMS_OPEN), 0);
+    assert_true(meter_read(meter, METER_WIRE_FROM_DEVICE) > 900000);
+}
+
+static void what_comes_after_the_stop_is_dropped(void **state)
+{
+    struct rig_visitor *v = rig_visit_flowing(rig, STREAM_HTTPS);
+
+    (void)state;
+    rig_say_bulk(rig, v, 0, 900000);
+    rig_turns(rig, 50);
+    assert_int_equal(session_drop_grant(rig->session, "t1", 0), 0);
+    RIG_UNTIL(rig, rig_count(rig, MPROXY_END, v->cid) == 1);
+    rig_say_data(rig, v, "too late");
+    rig_turns(rig, 20);
+    RIG_UNTIL(rig, v->in.end != WIRE_OPEN);
+    assert_int_equal(v->in.end, WIRE_RESET);
+    assert_int_equal(v->in.len, 900005);
+    assert_int_equal(rig_count(rig, MPROXY_END, v->cid), 1);
+}
+
+static void a_silent_tcp_visitor_opens_the_local_connection(void **state)
+{
+    struct rig_visitor *v = rig_visit(rig, STREAM_TCP);
+
+    (void)state;
+    rig_wait(rig, 330);
+    assert_int_equal(rig->frame_count, 0);
+    rig_wait(rig, 40);
+    RIG_UNTIL(rig, rig->frame_count == 2);
+    assert_string_equal(rig->frames[0].cid, v->cid);
+    assert_int_equal(rig->frames[0].kind, MPROXY_DATA);
+    assert_int_equal(rig->frames[0].body_len, 0);
+    assert_int_equal(rig->frames[1].kind, MPROXY_END);
+    assert_int_equal(rig->frames[1].body_len, 1);
+    assert_int_equal(rig->frames[1].message, rig->frames[0].message);
+    wire_text(v->fd, "hello");
+    rig_say_data(rig, v, "SSH-2.0");
+    RIG_UNTIL(rig, v->in.len == 7 && v->heard_len == 5);
+}
+
+static void a_visitor_that_leaves_without_a_word_is_not_told_of(void **state)
+{
+    struct rig_visitor *v;
+
+    (void)state;
+    v = rig_visit(rig, STREAM_HTTPS);
+    rig_leave(v);
+    RIG_UNTIL(rig, rig->session->stream_count == 0);
+    assert_int_equal(rig->frame_count, 0);
+    use_dialect(DIALECT_GO);
+    v = rig_visit(rig, STREAM_TCP);
+    rig_leave(v);
+    RIG_UNTIL(rig, rig->session->stream_count == 0);
+    rig_wait(rig, 500);
+    assert_int_equal(rig->frame_count, 0);
+}
+
+static const char request_a[] = "GET /1 HTTP/1.1\r\nHost: a.example\r\n\r\n";
+static const char request_b[] = "GET /2 HTTP/1.1\r\nHost: b.example\r\n\r\n";
+
+static void a_second_request_for_another_host_goes_nowhere(void **state)
+{
+    struct rig_visitor *v = rig_visit(rig, STREAM_HTTP);
+
+    (void)state;
+    wire_text(v->fd, request_a);
+    wire_text(v->fd, request_b);
+    RIG_UNTIL(rig, v->heard_len > 0);
+    rig_say_data(rig, v, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    RIG_UNTIL(rig, v->in.len > 0);
+    rig_turns(rig, 50);
+    assert_int_equal(v->heard_len, strlen(request_a));
+    assert_int_equal(v->stream->life.state, LIFE_HALF); /* as if it had ended there */
+    wire_text(v->fd, request_a);
+    rig_turns(rig, 50);
+    assert_int_equal(v->heard_len, strlen(request_a));
+    rig_wait(rig, 5100);
+    RIG_UNTIL(rig, v->in.end == WIRE_EOF);
+    assert_int_equal(rig_count(rig, MPROXY_END, v->cid), 1);
+}
+
+static void pipelined_requests_for_one_host_pass(void **state)
+{
+    struct rig_visitor *v = rig_visit(rig, STREAM_HTTP);
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        wire_text(v->fd, request_a);
+    RIG_UNTIL(rig, v->heard_len > 0);
+    rig_say_data(rig, v, "HTTP/1.1 200 OK\r\n");
+    RIG_UNTIL(rig, v->heard_len == 3 * strlen(request_a));
+}
+
+static void a_bad_first_request_ends_at_once(void **state)
+{
+    struct rig_visitor *v = rig_visit(rig, STREAM_HTTP);
+
+    (void)state;
+    wire_text(v->fd, request_b);
+    RIG_UNTIL(rig, rig->session->stream_count == 0);
+    assert_int_equal(rig->frame_count, 0);
+    RIG_UNTIL(rig, v->in.end != WIRE_OPEN);
+}
+
+static void bytes_behind_an_upgrade_wait_for_its_answer(void **state)
+{
+    static const char upgrade[] = "GET /ws HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\n"
+                                  "Upgrade: websocket\r\n\r\n";
+    struct rig_visitor *v = rig_visit(rig, STREAM_HTTP);
+
+    (void)state;
+    wire_text(v->fd, upgrade);
+    wire_send(v->fd, "\x81\x00", 2);
+    RIG_UNTIL(rig, v->heard_len == strlen(upgrade));
+    rig_wait(rig, 500);
+    assert_int_equal(v->heard_len, strlen(upgrade));
+    rig_say_data(rig, v, "HTTP/1.1 1");
+    rig_say_data(rig, v, "01 Switching Protocols\r\n\r\n");
+    RIG_UNTIL(rig, v->heard_len == strlen(upgrade) + 2);
+}
+
+/* Late frames for the old stream must not reach the new visitor. */
+static void a_key_that_has_just_ended_is_not_given_out_again(void **state)
+{
+    struct rig_visitor *v = rig_visit_flowing(rig, STREAM_HTTPS);
+    struct rig_visitor *next;
+
+    (void)state;
+    rig_wait(rig, 19000); /* nothing comes from the device for a while */
+    rig_leave(v);
+    rig_wait(rig, 6000);
+    RIG_UNTIL(rig, rig->session->stream_count == 0);
+    for (int i = 0; i < 3; i++) { /* that is 70 s after its last word, 45 s after the end */
+        rig_say_raw(rig, WS_OP_PONG, NULL, 0);
+        rig_wait(rig, 15000);
+    }
+    rig->visitor_count = 0; /* the same address and port once more */
+    next = &rig->visitors[0];
+    wire_free(&next->in);
+    free(next->heard);
+    *next = (struct rig_visitor){.fd = -1};
+    next = rig_visit(rig, STREAM_HTTPS);
+    wire_text(next->fd, "again");
+    RIG_UNTIL(rig, rig->frame_count >= 3);
+    assert_string_not_equal(rig->frames[rig->frame_count - 1].cid, "IPv4,9.8.7.6,1000");
+    rig_say(rig, "IPv4,9.8.7.6,1000", "https", "stranger", 8);
+    rig_turns(rig, 20);
+    wire_read(&next->in);
+    assert_int_equal(next->in.len, 0);
+}
+
+static void a_name_too_long_for_a_header_is_refused(void **state)
+{
+    struct stream_request request = rig_request(STREAM_HTTPS, 1);
+    char name[254];
+    struct conn *conn;
+    struct stream *st = NULL;
+    int ends[2];
+
+    (void)state;
+    for (size_t i = 0; i < 253; i++)
+        name[i] = i % 60 == 59 ? '.' : 'a';
+    name[253] = '\0';
+    assert_int_equal(hostname_parse(slice_text(name), &request.host), 0);
+    rig_take_grant(rig, "long", name, 0);
+    wire_pair(ends);
+    assert_int_equal(conn_new(&rig->loop, ends[0], NULL, NULL, &conn), 0);
+    assert_int_equal(
+        stream_open(rig->session, session_claim_for(rig->session, &request), &request, conn, &st),
+        -EMSGSIZE);
+    assert_null(st);
+    assert_int_equal(rig->session->stream_count, 0);
+    conn_close(conn);
+    (void)close(ends[1]);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(the_first_frame_says_where_to),
+        TEST(the_first_frame_is_alone_until_it_is_answered),
+        TEST(or_for_a_tenth_of_a_second),
+        TEST(a_device_that_needs_no_pause_gets_none),
+        TEST(the_end_is_held_back_behind_a_lone_first_frame),
+        TEST(a_visitors_end_is_not_told_before_the_device_is_quiet),
+        TEST(a_visitor_that_ends_while_alone_may_still_be_answered),
+        TEST(all_that_a_visitor_sent_before_its_end_reaches_the_device),
+        TEST(a_devices_end_is_a_fin_behind_the_last_byte),
+        TEST(an_error_before_any_byte_gives_the_visitor_to_the_owner),
+        TEST(an_error_later_breaks_the_answer_behind_its_last_byte),
+        TEST(a_slow_visitor_pauses_its_stream_and_resumes_it),
+        TEST(a_device_that_cannot_pause_is_not_read_meanwhile),
+        TEST(the_loss_of_a_blocking_visitor_unblocks),
+        TEST(the_end_of_a_blocking_stream_unblocks_and_is_delivered),
+        TEST(a_visitor_that_takes_nothing_is_given_up),
+        TEST(a_visitor_that_takes_a_little_is_not),
+        TEST(a_pause_of_the_device_stops_reading_the_visitor),
+        TEST(a_slow_device_holds_its_visitors_and_nothing_grows),
+        TEST(a_lost_tunnel_delivers_what_it_brought_and_breaks_off),
+        TEST(payload_is_counted_as_it_was_moved),
+        TEST(what_comes_after_the_stop_is_dropped),
+        TEST(a_silent_tcp_visitor_opens_the_local_connection),
+        TEST(a_visitor_that_leaves_without_a_word_is_not_told_of),
+        TEST(a_second_request_for_another_host_goes_nowhere),
+        TEST(pipelined_requests_for_one_host_pass),
+        TEST(a_bad_first_request_ends_at_once),
+        TEST(bytes_behind_an_upgrade_wait_for_its_answer),
+        TEST(a_key_that_has_just_ended_is_not_given_out_again),
+        TEST(a_name_too_long_for_a_header_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
