@@ -81,8 +81,9 @@ static void start_expiry(struct session *s)
     }
     if (!first)
         return;
-    in_ms = first * 1000 - clock_unix_ms();
-    in_ms = in_ms < 0 ? 0 : in_ms > EXPIRY_CHECK_MS ? EXPIRY_CHECK_MS : in_ms;
+    in_ms = first - clock_unix() > EXPIRY_CHECK_MS / 1000 ? EXPIRY_CHECK_MS
+                                                          : first * 1000 - clock_unix_ms();
+    in_ms = in_ms < 0 ? 0 : in_ms;
     loop_start_deadline(s->setting->loop, &s->expiry, in_ms);
 }
 
@@ -139,14 +140,14 @@ int session_drop_grant(struct session *s, const char *token_id, int64_t now_unix
 static void on_expiry(struct deadline *d)
 {
     struct session *s = LIST_OWNER(d, struct session, expiry);
-    int64_t now_ms = clock_unix_ms();
+    int64_t now_unix = clock_unix();
 
     for (unsigned i = s->grant_count; i-- > 0;) {
         int64_t at = i < s->grant_count ? s->grants[i]->expires_at : 0;
 
-        if (!at || at * 1000 > now_ms)
+        if (!at || at > now_unix)
             continue;
-        drop_grant_at(s, i, now_ms / 1000);
+        drop_grant_at(s, i, now_unix);
         s->ops->on_end(s->owner, SESSION_END_TOKEN, "token_expired");
     }
     start_expiry(s);
