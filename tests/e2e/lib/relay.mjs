@@ -238,7 +238,7 @@ export class Relay {
     }
 
     async kill() {
-        if (this.ended) return;
+        if (this.ended || !this.process) return;
         this.process.kill('SIGTERM');
         this.process.kill('SIGINT'); // the second signal stops it at once
         const timer = setTimeout(() => this.process.kill('SIGKILL'), 3000);

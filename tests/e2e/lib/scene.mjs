@@ -54,8 +54,12 @@ class Scene {
             assert.deepEqual(relay.leaks(), [], 'tokens or secrets in the log');
     }
 
+    // Everything is closed, whatever of it fails; the first failure counts.
     async close() {
-        for (const close of this.closers.reverse()) await close();
+        const failures = [];
+        for (const close of this.closers.reverse())
+            await Promise.resolve().then(close).catch((err) => failures.push(err));
+        if (failures.length) throw failures[0];
     }
 }
 
