@@ -14,6 +14,7 @@
 
 #define REQUEST_MAX 131072U /* a request and its body, which no route of ours wants */
 #define QUEUE_HIGH 262144U  /* responses that wait; further requests do too */
+#define ALLOW_SIZE 128U
 
 enum front_state {
     FRONT_OPEN,  /* waits for a request, or for the rest of one */
@@ -29,6 +30,8 @@ struct front {
     enum { FRONT_CONTINUE_DUE, FRONT_CONTINUE_SENT } continued;
     struct address peer;
     struct deadline idle; /* a whole request must be here by then */
+    size_t seen;          /* bytes of a request that was not whole when it was looked at */
+    size_t due;           /* ... and how many it will be whole with, or 0 if that is not known */
     struct grave grave;
 };
 
@@ -73,6 +76,7 @@ void front_respond(const struct front_request *request, const struct front_respo
     struct front *f = request->front;
     bool closing = is_closing(f, request->head);
     char fields[256], head[4096];
+    struct slice body = {NULL, 0};
     int len;
 
     if (f->state != FRONT_OPEN)
@@ -87,10 +91,13 @@ void front_respond(const struct front_request *request, const struct front_respo
         conn_close(leave(f));
         return;
     }
-    (void)conn_write(f->conn, head, (size_t)len);
-    if (fields[0] && response->body.len && !slice_is_text(request->head->method, "HEAD"))
-        (void)conn_write(f->conn, response->body.ptr, response->body.len);
-    if (closing)
+    if (fields[0] && !slice_is_text(request->head->method, "HEAD"))
+        body = response->body;
+    if (conn_writev(f->conn,
+                    (struct iovec[]){{head, (size_t)len}, {(void *)(uintptr_t)body.ptr, body.len}},
+                    2))
+        conn_close(leave(f)); /* what follows a missing answer would be taken for it */
+    else if (closing)
         conn_finish(leave(f));
     else
         loop_start_deadline(f->edge->loop, &f->idle, f->edge->rules->http_idle_ms);
@@ -287,29 +294,43 @@ static bool is_method(const struct front_route *route, const struct http_head *h
            (slice_is_text(head->method, "HEAD") && strcmp(route->method, "GET") == 0);
 }
 
+static bool is_path(const struct front_route *route, const struct http_head *head)
+{
+    return strcmp(route->path, "*") == 0 || slice_is_text(head->path, route->path);
+}
+
+/* The methods that the path has, as an Allow field.  Returns whether there is any. */
+static bool write_allow(const struct front_request *request, char out[ALLOW_SIZE])
+{
+    size_t at = 0;
+
+    for (const struct front_route *r = request->edge->rules->routes;
+         r->path && at < ALLOW_SIZE - 32; r++) {
+        if (strcmp(r->method, "WEBSOCKET") == 0 || !is_path(r, request->head))
+            continue;
+        at += (size_t)snprintf(out + at, ALLOW_SIZE - at, "%s%.16s%s",
+                               at ? ", " : "Allow: ", r->method,
+                               strcmp(r->method, "GET") == 0 ? ", HEAD" : "");
+    }
+    (void)snprintf(out + at, ALLOW_SIZE - at, "\r\n");
+    return at > 0;
+}
+
 static void dispatch(const struct front_request *request)
 {
     const struct http_head *head = request->head;
-    const struct front_route *known = NULL;
-    char allow[64];
+    char allow[ALLOW_SIZE];
 
     for (const struct front_route *r = request->edge->rules->routes; r->path; r++) {
-        if (strcmp(r->path, "*") != 0 && !slice_is_text(head->path, r->path))
-            continue;
-        if (is_method(r, head)) {
+        if (is_path(r, head) && is_method(r, head)) {
             r->handle(request);
             return;
         }
-        if (strcmp(r->method, "WEBSOCKET") != 0)
-            known = r;
     }
-    if (!known) {
+    if (write_allow(request, allow))
+        respond_page(request, 405, "This page cannot be used in that way.", allow);
+    else
         front_refuse(request, 404, "The relay itself has no such page.");
-        return;
-    }
-    (void)snprintf(allow, sizeof(allow), "Allow: %s%s\r\n", known->method,
-                   strcmp(known->method, "GET") == 0 ? ", HEAD" : "");
-    respond_page(request, 405, "This page cannot be used in that way.", allow);
 }
 
 static void handle(struct front *f, const struct http_head *head)
@@ -321,12 +342,13 @@ static void handle(struct front *f, const struct http_head *head)
                                     .scheme = f->kind == FRONT_TLS ? "https" : "http"};
 
     f->continued = FRONT_CONTINUE_DUE;
+    f->seen = f->due = 0;
     if (head->has_host && !names_is_own(f->edge->rules, &head->host))
         front_refuse(&request, 421, "This connection leads to the relay, not to that name.");
     else if (head->target_form == HTTP_TARGET_ASTERISK)
         front_respond(&request, &(struct front_response){.status = 204});
     else if (head->target_form == HTTP_TARGET_AUTHORITY)
-        front_refuse(&request, 405, "The relay is no forward proxy.");
+        respond_page(&request, 405, "The relay is no forward proxy.", "Allow: GET, HEAD\r\n");
     else
         dispatch(&request);
 }
@@ -342,6 +364,15 @@ static void refuse_bad(struct front *f, int err)
     refuse_http(leave(f), status, "The relay does not understand this request.", NULL);
 }
 
+/* Whether a request that was not whole is worth another look: dripped bytes cost little then. */
+static bool is_due(const struct front *f, const uint8_t *in, size_t len)
+{
+    if (f->seen == 0 || f->due)
+        return len >= f->due;
+    return len > f->seen && ((f->seen < HTTP_HEAD_MAX && len >= HTTP_HEAD_MAX) ||
+                             len >= REQUEST_MAX || memchr(in + f->seen, '\n', len - f->seen));
+}
+
 /* How long a whole request at in[] is, its body included; 0 if it is not all here; -Exxx. */
 static ssize_t measure(struct front *f, const uint8_t *in, size_t len, struct http_head *head)
 {
@@ -350,8 +381,11 @@ static ssize_t measure(struct front *f, const uint8_t *in, size_t len, struct ht
     ssize_t body_len;
     struct http_body body;
 
+    f->seen = len;
     if (head_len <= 0)
         return head_len;
+    if (head->framing == HTTP_FRAMING_LENGTH)
+        f->due = (size_t)head_len + (size_t)head->content_length;
     if (head->content_length > REQUEST_MAX)
         return -EFBIG;
     http_body_init(&body, head);
@@ -381,7 +415,7 @@ static size_t on_bytes(void *owner, uint8_t *in, size_t len)
 
     while (at < len && f->state == FRONT_OPEN && room(f)) {
         struct http_head head;
-        ssize_t used = measure(f, in + at, len - at, &head);
+        ssize_t used = is_due(f, in + at, len - at) ? measure(f, in + at, len - at, &head) : 0;
 
         if (used == 0)
             break;

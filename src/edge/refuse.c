@@ -19,6 +19,7 @@ static const struct {
     {408, "Request Timeout"},
     {409, "Conflict"},
     {413, "Content Too Large"},
+    {414, "URI Too Long"},
     {421, "Misdirected Request"},
     {426, "Upgrade Required"},
     {431, "Request Header Fields Too Large"},
@@ -60,18 +61,21 @@ void refuse_tls(struct conn *c, enum refuse_alert alert)
 
 void refuse_http(struct conn *c, int status, const char *sentence, const char *headers)
 {
-    char page[REFUSE_PAGE_MAX], head[2048];
+    char page[REFUSE_PAGE_MAX], head[512], more[] = "";
+    char last[] = "Connection: close\r\n\r\n";
     size_t page_len = refuse_write_page(page, status, sentence);
     int head_len = snprintf(head, sizeof(head),
                             "HTTP/1.1 %d %s\r\nContent-Type: text/html; charset=utf-8\r\n"
                             "Content-Length: %zu\r\nCache-Control: no-store\r\n"
-                            "X-Content-Type-Options: nosniff\r\n%sConnection: close\r\n\r\n",
-                            status, refuse_reason(status), page_len, headers ? headers : "");
+                            "X-Content-Type-Options: nosniff\r\n",
+                            status, refuse_reason(status), page_len);
+    struct iovec iov[] = {
+        {head, (size_t)head_len},
+        {headers ? (char *)(uintptr_t)headers : more, headers ? strlen(headers) : 0},
+        {last, sizeof(last) - 1},
+        {page, page_len}};
 
-    if (head_len < (int)sizeof(head)) {
-        (void)conn_write(c, head, (size_t)head_len);
-        (void)conn_write(c, page, page_len);
-    }
+    (void)conn_writev(c, iov, 4);
     conn_finish(c);
 }
 
