@@ -34,7 +34,7 @@ struct edge_rules {
     int64_t sniff_timeout_ms, handshake_timeout_ms, auth_timeout_ms, http_idle_ms;
     int64_t dwell_ms;      /* of the demonstration */
     bool echo;             /* whether /ws/echo is there, for conformance tests */
-    uint32_t visitors_max; /* connections of each worker, those of devices apart */
+    uint32_t visitors_max; /* connections of each worker, those of devices not counted */
     uint32_t tunnels_max;  /* of all workers together */
     struct session_limits limits;
     const struct front_route *routes; /* what the relay itself answers; ends with a NULL path */

@@ -173,19 +173,24 @@ static struct stream *splice(struct visitor *v, struct session *s)
     return st;
 }
 
+static enum registry_answer find(const struct visitor *v, struct route *out)
+{
+    struct registry *registry = v->edge->setting.registry;
+
+    if (v->request.service == STREAM_TCP)
+        return registry_find_port(registry, v->request.port, out);
+    return registry_find(registry, hostname_slice(&v->request.host), out);
+}
+
 /* Finds the device and gives the visitor to it, here or on another worker.  Returns the stream if
  * it is here. */
 static struct stream *route(struct visitor *v, const uint8_t *in, size_t len)
 {
     struct edge *e = v->edge;
     struct route to = {0};
-    enum registry_answer answer =
-        v->request.service == STREAM_TCP
-            ? registry_find_port(e->setting.registry, v->request.port, &to)
-            : registry_find(e->setting.registry, hostname_slice(&v->request.host), &to);
 
     v->state = VISITOR_ROUTED;
-    switch (answer) {
+    switch (find(v, &to)) {
     case REGISTRY_UNKNOWN: refuse(v, &refusal_unknown); return NULL;
     case REGISTRY_AWAY: refuse_away(v, to.last_seen_unix); return NULL;
     case REGISTRY_FOUND: break;
@@ -199,25 +204,36 @@ static struct stream *route(struct visitor *v, const uint8_t *in, size_t len)
     return NULL;
 }
 
+/* Whoever is not here is told so in the clear: where the redirect leads, he could only be cut off.
+ */
 static bool is_redirected(const struct visitor *v, const struct http_head *head)
 {
     static const char acme[] = "/.well-known/acme-challenge/";
+    struct route to;
 
     return v->edge->rules->http == EDGE_HTTP_REDIRECT &&
            (head->path.len < sizeof(acme) - 1 ||
-            memcmp(head->path.ptr, acme, sizeof(acme) - 1) != 0);
+            memcmp(head->path.ptr, acme, sizeof(acme) - 1) != 0) &&
+           find(v, &to) == REGISTRY_FOUND;
 }
 
+/* To the same port: every port of the relay speaks TLS as well.  80 stands for 443. */
 static void redirect(struct visitor *v, const struct http_head *head)
 {
-    char location[1200];
-    struct slice query = head->query.len < 512 ? head->query : slice_of(NULL, 0);
-    struct slice path = head->path.len < 512 ? head->path : slice_text("/");
+    const struct hostname *host = &v->request.host;
+    struct slice path = head->path, query = head->query;
+    char location[8192], port[8] = "";
+    int len;
 
-    (void)snprintf(location, sizeof(location), "Location: https://%s%.*s%s%.*s\r\n",
-                   v->request.host.text, (int)path.len, (const char *)path.ptr,
-                   query.len ? "?" : "", (int)query.len, query.len ? (const char *)query.ptr : "");
-    refuse_http(leave(v), 308, "This name is served over HTTPS.", location);
+    if (host->port && host->port != 80)
+        (void)snprintf(port, sizeof(port), ":%u", host->port);
+    len = snprintf(location, sizeof(location), "Location: https://%s%s%.*s%s%.*s\r\n", host->text,
+                   port, (int)path.len, (const char *)path.ptr, query.len ? "?" : "",
+                   (int)query.len, query.len ? (const char *)query.ptr : "");
+    if (len < (int)sizeof(location))
+        refuse_http(leave(v), 308, "This name is served over HTTPS.", location);
+    else
+        refuse_http(leave(v), 414, "The address is too long to be redirected.", NULL);
 }
 
 static size_t take_http(struct visitor *v, uint8_t *in, size_t len)
@@ -371,13 +387,19 @@ static struct visitor *visitor_new(struct edge *e, int fd, const struct stream_r
     return v;
 }
 
+/* Devices have a limit of their own. */
+static bool is_full(const struct edge *e)
+{
+    return e->loop->conns - e->count.devices >= e->rules->visitors_max;
+}
+
 void visitor_accept(struct edge *e, int fd, const struct address *peer, uint16_t port,
                     enum visitor_kind kind)
 {
     struct stream_request request = {.service = STREAM_TCP, .visitor = *peer, .port = port};
     struct visitor *v;
 
-    if (e->state == EDGE_DRAINING || e->loop->conns >= e->rules->visitors_max) {
+    if (e->state == EDGE_DRAINING || is_full(e)) {
         log_event(LOG_WARN, "visitor_refused", LOG_UINT("port", port),
                   LOG_STR("why", e->state == EDGE_DRAINING ? "draining" : "visitors_max"));
         (void)close(fd);
@@ -399,6 +421,7 @@ void visitor_open_parcel(struct parcel *parcel, void *receiver)
     struct edge *e = receiver;
     struct visitor *v = NULL;
     struct session *s;
+    bool full = e && is_full(e);
 
     if (e)
         v = visitor_new(e, p->fd, &p->request);
@@ -408,7 +431,7 @@ void visitor_open_parcel(struct parcel *parcel, void *receiver)
         v->state = VISITOR_ROUTED;
         v->moves = p->moves;
         s = device_session(e, p->session_id);
-        if (conn_preload(v->conn, slice_of(p->bytes, p->len)))
+        if (full || conn_preload(v->conn, slice_of(p->bytes, p->len)))
             refuse(v, &refusal_trouble);
         else if (s && session_is_open(s))
             (void)splice(v, s);
