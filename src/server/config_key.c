@@ -78,7 +78,7 @@ const struct config_key config_keys[] = {
     {"dwell", CONFIG_DURATION, AT(dwell_ms), "5s", 100, HOUR, NULL,
      "how often the demonstration page is sent its test message"},
 
-    {"sniff_bytes", CONFIG_SIZE, AT(sniff_bytes), "64KiB", 4 * KIB, 256 * KIB, NULL,
+    {"sniff_bytes", CONFIG_SIZE, AT(sniff_bytes), "64KiB", 4 * KIB, 64 * KIB, NULL,
      "how many bytes a visitor may send before it is known which host it wants"},
     {"stream_low", CONFIG_SIZE, AT(stream_low), "256KiB", 4 * KIB, 32 * MIB, NULL,
      "bytes waiting for a visitor below which its device may send again"},
@@ -93,7 +93,7 @@ const struct config_key config_keys[] = {
     {"tunnels_max", CONFIG_UINT, AT(tunnels_max), "100000", 1, 10000000, NULL,
      "tunnels the relay may have"},
     {"visitors_max", CONFIG_UINT, AT(visitors_max), "100000", 1, 10000000, NULL,
-     "visitors the relay may have"},
+     "visitors the relay may have, shared out evenly to its workers"},
 
     {"echo", CONFIG_BOOL, AT(echo), "false", 0, 0, NULL,
      "serve a WebSocket echo at /ws/echo, for conformance tests"},
