@@ -84,9 +84,9 @@ static void stop(struct relay *r, const char *signal_name)
         return;
     }
     r->state = RELAY_DRAINING;
+    order_all(r, &(struct order){.kind = ORDER_DRAIN});
     log_event(LOG_INFO, "draining", LOG_STR("signal", signal_name),
               LOG_INT("grace_ms", r->config->grace_ms));
-    order_all(r, &(struct order){.kind = ORDER_DRAIN});
     loop_start_deadline(&r->loop, &r->patience, r->config->grace_ms);
 }
 
