@@ -46,24 +46,49 @@ static void on_ready(struct watch *w, unsigned ready)
     }
 }
 
-static int open_socket(const struct address *at)
+enum sharing { SHARED, ALONE };
+
+/* A socket bound to *at; SHARED: others of ours may listen there too. */
+static int bind_socket(const struct address *at, enum sharing sharing)
 {
-    int on = 1, off = 0, err;
+    int on = 1, off = 0, shared = sharing == SHARED, err;
     int fd = socket(at->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd == -1)
         return -errno;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == -1 ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == -1 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &shared, sizeof(shared)) == -1 ||
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == -1 || /* is inherited */
         (at->sa.sa_family == AF_INET6 &&
          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) == -1) ||
-        bind(fd, &at->sa, address_len(at)) == -1 || listen(fd, SOMAXCONN) == -1) {
+        bind(fd, &at->sa, address_len(at)) == -1) {
         err = -errno;
         (void)close(fd);
         return err;
     }
     return fd;
+}
+
+static int open_socket(const struct address *at)
+{
+    int fd = bind_socket(at, SHARED);
+
+    if (fd >= 0 && listen(fd, SOMAXCONN) == -1) {
+        int err = -errno;
+
+        (void)close(fd);
+        return err;
+    }
+    return fd;
+}
+
+int listener_probe(const struct address *at)
+{
+    int fd = bind_socket(at, ALONE);
+
+    if (fd >= 0)
+        (void)close(fd);
+    return fd == -EADDRINUSE ? fd : 0;
 }
 
 /* Where IPv6 is absent, every address is every IPv4 address. */

@@ -31,6 +31,10 @@ struct listener {
  * is in l->bound afterwards; [::] is 0.0.0.0 where IPv6 is absent. */
 int listener_start(struct listener *l, struct loop *loop, const struct address *at);
 
+/* -EADDRINUSE if somebody listens on *at, even one who would share it: another relay, who would
+ * take a part of our visitors.  To be asked before the first listener of ours is there. */
+int listener_probe(const struct address *at);
+
 /* Accepts a zeroed or stopped listener. */
 void listener_stop(struct listener *l);
 

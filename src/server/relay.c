@@ -189,7 +189,7 @@ static int listen_on(struct relay *r, const struct config_address *where)
 {
     struct address at = where->address;
     char host[ADDRESS_TEXT_MAX];
-    int err = 0;
+    int err = listener_probe(&at);
 
     for (unsigned i = 0; i < r->worker_count && !err; i++)
         err = worker_listen(&r->workers[i], &at);

@@ -1,5 +1,6 @@
 // The relay as a process: start, drain, reload, stop; and the pulse between it and its devices.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import tls from 'node:tls';
@@ -7,7 +8,7 @@ import { ClassD, classes } from './lib/devices.mjs';
 import { RawWebSocket } from './lib/raw_ws.mjs';
 import { rvpn } from './lib/relay.mjs';
 import { certificate } from './lib/services.mjs';
-import { slowness } from './lib/paths.mjs';
+import { binary, slowness } from './lib/paths.mjs';
 import { scenario } from './lib/scene.mjs';
 import { until, within } from './lib/wait.mjs';
 import { HOST, LETTERS, another, get, world } from './lib/world.mjs';
@@ -52,6 +53,15 @@ scenario('a drain ends after grace, with `end` for every stream before the close
     const took = performance.now() - from;
     assert.ok(took > 400 && took < 4000 * slowness, `${took} ms`);
 });
+
+scenario('a second relay on the same port is refused, not given a part of the visitors',
+    async (scene) => {
+        const relay = await scene.relay();
+        const second = spawnSync(binary, ['serve', '--listen', `127.0.0.1:${relay.port}`,
+            '--state', `${scene.folder()}/second`], { timeout: 10_000 });
+        assert.equal(second.status, 1);
+        assert.match(String(second.stderr), /listen_failed .*Address already in use/);
+    });
 
 scenario('a second signal stops at once', async (scene) => {
     const w = await world(scene, 'D');

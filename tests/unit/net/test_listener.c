@@ -120,6 +120,19 @@ static void several_may_listen_at_one_address(void **state)
     shut_door(&b);
 }
 
+static void a_probe_finds_even_who_would_share(void **state)
+{
+    struct door d;
+    struct address there;
+
+    (void)state;
+    open_door(&d, "127.0.0.1:0");
+    there = d.listener.bound;
+    assert_int_equal(listener_probe(&there), -EADDRINUSE);
+    shut_door(&d);
+    assert_int_equal(listener_probe(&there), 0);
+}
+
 static void an_address_that_is_not_ours_is_refused(void **state)
 {
     struct door d = {.listener = {.on_accept = on_accept, .on_trouble = on_trouble}};
@@ -218,6 +231,7 @@ int main(void)
         TEST(port_0_takes_a_free_one_and_visitors_come),
         TEST(every_address_means_ipv4_and_ipv6),
         TEST(several_may_listen_at_one_address),
+        TEST(a_probe_finds_even_who_would_share),
         TEST(an_address_that_is_not_ours_is_refused),
         TEST(without_descriptors_it_pauses_and_goes_on_by_itself),
         TEST(it_may_be_stopped_in_its_own_callbacks),
