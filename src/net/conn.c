@@ -43,8 +43,8 @@ int conn_writev(struct conn *c, const struct iovec *iov, unsigned count)
         return -ESHUTDOWN;
     for (unsigned i = 0; i < count; i++)
         total += iov[i].iov_len;
-    if (total > CONN_QUEUE_MAX - conn_queued(c))
-        return -ENOBUFS;
+    if (conn_queued(c) > CONN_QUEUE_MAX || total > CONN_QUEUE_MAX - conn_queued(c))
+        return -ENOBUFS; /* sealing takes the queue a little past what was let in */
     if (total == 0)
         return 0;
     err = outlet_write(c, iov, count, total);
@@ -281,4 +281,9 @@ uint64_t conn_wire_in(const struct conn *c)
 uint64_t conn_wire_out(const struct conn *c)
 {
     return c->wire_out;
+}
+
+uint64_t conn_delivered(const struct conn *c)
+{
+    return c->wire_out - outlet_unacknowledged(c);
 }

@@ -99,4 +99,7 @@ int conn_detach(struct conn *c);
 uint64_t conn_wire_in(const struct conn *c);
 uint64_t conn_wire_out(const struct conn *c);
 
+/* Of conn_wire_out(), what the other end's kernel has acknowledged. */
+uint64_t conn_delivered(const struct conn *c);
+
 #endif

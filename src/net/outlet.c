@@ -43,12 +43,17 @@ static int send_queued(struct conn *c)
     return 0;
 }
 
+size_t outlet_unacknowledged(const struct conn *c)
+{
+    int bytes = 0;
+
+    (void)ioctl(c->fd, SIOCOUTQ, &bytes);
+    return (size_t)bytes;
+}
+
 void outlet_reset_when_delivered(struct conn *c)
 {
-    int undelivered = 0;
-
-    (void)ioctl(c->fd, SIOCOUTQ, &undelivered);
-    if (undelivered && c->loop->now_ms < c->reset_by_ms)
+    if (outlet_unacknowledged(c) && c->loop->now_ms < c->reset_by_ms)
         loop_start_deadline(c->loop, &c->finish_by, RESET_POLL_MS);
     else
         conn_reset(c);

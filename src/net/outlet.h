@@ -19,6 +19,9 @@ bool outlet_flush(struct conn *c);
 /* Has the end follow the last queued byte. */
 void outlet_shut(struct conn *c);
 
+/* Bytes with the kernel that the other end's has not acknowledged. */
+size_t outlet_unacknowledged(const struct conn *c);
+
 /* A reset destroys what the kernel has not delivered yet: waits for that, for a while. */
 void outlet_reset_when_delivered(struct conn *c);
 

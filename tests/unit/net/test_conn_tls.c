@@ -253,6 +253,20 @@ static void small_writes_of_a_turn_share_a_record(void **state)
     assert_int_equal(got, 1000);
 }
 
+/* Sealing makes bytes more; the bound must hold for those as well. */
+static void a_queue_that_sealing_has_overfilled_is_full(void **state)
+{
+    (void)state;
+    shake();
+    while (conn_queued(probe.conn) < CONN_QUEUE_MAX) {
+        size_t left = CONN_QUEUE_MAX - conn_queued(probe.conn);
+
+        assert_int_equal(conn_write(probe.conn, step, left < STEP ? left : STEP), 0);
+    }
+    assert_true(conn_queued(probe.conn) > CONN_QUEUE_MAX);
+    assert_int_equal(conn_write(probe.conn, "!", 1), -ENOBUFS);
+}
+
 static void the_end_without_close_notify_is_an_end(void **state)
 {
     (void)state;
@@ -397,6 +411,7 @@ int main(void)
         TEST(fifty_megabytes_go_both_ways_unharmed),
         TEST(who_takes_little_gets_all_of_a_flood),
         TEST(small_writes_of_a_turn_share_a_record),
+        TEST(a_queue_that_sealing_has_overfilled_is_full),
         TEST(the_end_without_close_notify_is_an_end),
         TEST(close_notify_right_behind_bytes_is_an_end),
         TEST(garbage_right_behind_bytes_is_a_loss),
