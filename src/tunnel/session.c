@@ -57,6 +57,7 @@ void session_forget(struct session *s, struct stream *st)
 {
     list_remove(&st->link);
     s->stream_count--;
+    s->ended_ms = s->setting->loop->now_ms;
     if (s->stream_count == 0 && s->state == SESSION_OPEN)
         s->ops->on_end(s->owner, SESSION_END_STREAMS, "last_stream");
 }
@@ -146,7 +147,7 @@ static void on_goodbye(struct deadline *d)
 
 void session_leave(struct session *s, uint16_t code, const char *why)
 {
-    int wait_ms = s->stream_count ? SESSION_GOODBYE_MS : 0;
+    int64_t wait_ms;
 
     if (s->state != SESSION_OPEN)
         return;
@@ -157,7 +158,10 @@ void session_leave(struct session *s, uint16_t code, const char *why)
     (void)session_drop_grant(s, NULL, clock_unix());
     LIST_EACH(&s->streams, link)
     stream_stop(LIST_OWNER(link, struct stream, link));
-    loop_start_deadline(s->setting->loop, &s->goodbye, wait_ms);
+    wait_ms = s->ended_ms + SESSION_GOODBYE_MS - s->mux.now_ms;
+    if (s->stream_count)
+        wait_ms = SESSION_GOODBYE_MS;
+    loop_start_deadline(s->setting->loop, &s->goodbye, wait_ms > 0 ? wait_ms : 0);
 }
 
 static void write_message(struct session *s, enum ws_opcode opcode, struct slice bytes)
@@ -319,13 +323,30 @@ static const struct conn_ops device_ops = {
 };
 
 /* A tunnel that is not read because visitors are behind is not silent; and since its pings are not
- * read either, the Go client, which gives up after 20 s without a pong, gets some unasked. */
+ * read either, it gets some pongs unasked: clients give up after 16 s and more without a word. */
 static int64_t ping_blocked(struct session *s)
 {
-    if (dialect_has_control(s->mux.dialect))
-        return s->setting->limits.ping_interval_ms;
     write_message(s, WS_OP_PONG, slice_of(NULL, 0));
     return PONG_MS;
+}
+
+/* Looks how far what we send has got. */
+static void look_behind(struct session *s)
+{
+    s->delivered = conn_delivered(s->conn);
+    s->liveness = conn_queued(s->conn) || s->delivered < conn_wire_out(s->conn)
+                      ? SESSION_PINGED_BEHIND
+                      : SESSION_PINGED;
+}
+
+/* Whether the ping may still be on its way: what it stands behind gets on, if slowly. */
+static bool is_under_way(struct session *s)
+{
+    bool was_behind = s->liveness == SESSION_PINGED_BEHIND;
+    uint64_t before = s->delivered;
+
+    look_behind(s);
+    return was_behind && s->delivered > before;
 }
 
 /* Pings a silent device.  Returns when to look again. */
@@ -336,20 +357,25 @@ static int64_t ping_silent(struct session *s)
 
     if (silent_ms < limits->ping_interval_ms)
         return limits->ping_interval_ms - silent_ms;
+    look_behind(s);
     write_message(s, WS_OP_PING, slice_of(NULL, 0));
-    s->liveness = SESSION_PINGED;
     return limits->ping_timeout_ms;
 }
 
 static void on_ping(struct deadline *d)
 {
     struct session *s = LIST_OWNER(d, struct session, ping);
+    int64_t next_ms = s->setting->limits.ping_timeout_ms;
 
-    if (s->blocked == 0 && s->liveness == SESSION_PINGED)
+    if (s->blocked) {
+        next_ms = ping_blocked(s);
+    } else if (s->liveness == SESSION_QUIET) {
+        next_ms = ping_silent(s);
+    } else if (!is_under_way(s)) {
         session_drop(s, "device_silent");
-    else
-        loop_start_deadline(s->setting->loop, &s->ping,
-                            s->blocked ? ping_blocked(s) : ping_silent(s));
+        return;
+    }
+    loop_start_deadline(s->setting->loop, &s->ping, next_ms);
 }
 
 static void fill_seat(struct seat *seat, const struct session_peer *peer)
@@ -375,6 +401,7 @@ int session_new(const struct session_setting *setting, const struct session_peer
     s->conn = conn;
     s->grave.free = free_grave;
     s->heard_ms = setting->loop->now_ms;
+    s->ended_ms = s->heard_ms - SESSION_GOODBYE_MS;
     list_init(&s->streams);
     list_init(&s->waiting);
     deadline_init(&s->ping, on_ping);

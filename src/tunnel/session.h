@@ -80,7 +80,13 @@ struct session {
     struct grant *grants[SESSION_TOKENS_MAX];
     unsigned grant_count;
     int64_t heard_ms; /* when bytes last came from the device */
-    enum { SESSION_QUIET, SESSION_PINGED } liveness;
+    enum {
+        SESSION_QUIET,
+        SESSION_PINGED,
+        SESSION_PINGED_BEHIND /* the ping is, or was at the last look, behind other bytes */
+    } liveness;
+    uint64_t delivered;      /* at the last look, see on_ping() */
+    int64_t ended_ms;        /* when the last stream ended */
     struct deadline ping;    /* the next ping, or the time for its pong */
     struct deadline expiry;  /* of the first token to expire */
     struct deadline goodbye; /* LEAVING: send Close */

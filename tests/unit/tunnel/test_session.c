@@ -99,6 +99,49 @@ static void a_silent_device_is_pinged_and_dropped(void **state)
     RIG_UNTIL(rig, rig->wire.end != WIRE_OPEN);
 }
 
+/* It cannot answer before it has heard the ping, which waits behind an upload. */
+static void a_device_behind_a_slow_link_is_not_silent(void **state)
+{
+    static uint8_t bytes[400000];
+    struct rig_visitor *v;
+
+    (void)state;
+    assert_int_equal(setsockopt(rig->device, SOL_SOCKET, SO_RCVBUF, &(int){16384}, sizeof(int)), 0);
+    v = rig_visit_flowing(rig, STREAM_HTTPS);
+    for (int seconds = 0; seconds < 90; seconds++) {
+        (void)send(v->fd, bytes, sizeof(bytes), MSG_NOSIGNAL);
+        skip_ms(1000);
+        pump(&rig->loop);
+        assert_non_null(rig->session);
+        while (recv(rig->device, bytes, 3000, 0) == -1) {
+            assert_int_equal(errno, EAGAIN);
+            (void)poll(&(struct pollfd){.fd = rig->device, .events = POLLIN}, 1, 10);
+            pump(&rig->loop);
+        }
+    }
+    assert_true(conn_queued(rig->session->conn) > 0);
+    for (int seconds = 0; seconds < 31 && rig->session; seconds++) { /* it hangs now */
+        skip_ms(1000);
+        pump(&rig->loop);
+    }
+    assert_null(rig->session);
+    assert_string_equal(rig->end_why, "device_silent");
+}
+
+/* Its own pings are not read meanwhile, and clients of all ages give up after a while. */
+static void a_device_that_is_not_read_hears_that_we_live(void **state)
+{
+    struct rig_visitor *v = rig_visit_flowing(rig, STREAM_HTTPS);
+    uint8_t bytes[50000] = {0};
+
+    (void)state;
+    while (rig->session->blocked == 0)
+        rig_say(rig, v->cid, "https", bytes, sizeof(bytes));
+    rig_wait(rig, 16000);
+    assert_int_equal(rig->session->blocked, 1);
+    assert_int_equal(rig->pongs, 3);
+}
+
 static void a_device_that_talks_is_not_pinged(void **state)
 {
     (void)state;
@@ -507,6 +550,21 @@ static void goodbye_is_an_end_for_every_stream_and_a_second_later_a_close(void *
     RIG_UNTIL(rig, rig->wire.end == WIRE_EOF);
 }
 
+static void the_last_end_is_given_its_second_too(void **state)
+{
+    struct rig_visitor *v = rig_visit_flowing(rig, STREAM_HTTPS);
+
+    (void)state;
+    assert_int_equal(session_drop_grant(rig->session, "t1", 0), 0); /* as when it expires */
+    assert_int_equal(rig->session->stream_count, 0);
+    session_leave(rig->session, WS_CODE_POLICY, "token expired");
+    rig_wait(rig, 900);
+    assert_int_equal(rig_count(rig, MPROXY_END, v->cid), 1);
+    assert_int_equal(rig->close_code, 0);
+    rig_wait(rig, 200);
+    RIG_UNTIL(rig, rig->close_code == 1008);
+}
+
 static void goodbye_without_streams_is_at_once(void **state)
 {
     (void)state;
@@ -568,6 +626,8 @@ int main(void)
         TEST(a_device_without_control_is_told_nothing_in_it),
         TEST(a_ping_is_answered_with_what_it_held),
         TEST(a_silent_device_is_pinged_and_dropped),
+        TEST(a_device_behind_a_slow_link_is_not_silent),
+        TEST(a_device_that_is_not_read_hears_that_we_live),
         TEST(a_device_that_talks_is_not_pinged),
         TEST(a_close_is_answered_in_kind),
         TEST(what_came_before_the_close_is_delivered),
@@ -587,6 +647,7 @@ int main(void)
         TEST(a_visitors_host_finds_the_longest_claim),
         TEST(the_number_of_streams_is_bounded),
         TEST(goodbye_is_an_end_for_every_stream_and_a_second_later_a_close),
+        TEST(the_last_end_is_given_its_second_too),
         TEST(goodbye_without_streams_is_at_once),
         TEST(a_device_may_go_before_the_goodbye_is_over),
         TEST(a_device_that_asks_and_does_not_read_gains_nothing),
