@@ -236,6 +236,15 @@ static void redirect(struct visitor *v, const struct http_head *head)
         refuse_http(leave(v), 414, "The address is too long to be redirected.", NULL);
 }
 
+/* Whether a stream would let the request pass; if not, the visitor is told so here, in HTTP. */
+static bool is_passable(const struct visitor *v, const uint8_t *in, size_t len)
+{
+    struct http_guard guard;
+
+    http_guard_init(&guard, &v->request.host);
+    return http_guard_feed(&guard, in, len) > 0;
+}
+
 static size_t take_http(struct visitor *v, uint8_t *in, size_t len)
 {
     struct http_head head;
@@ -245,6 +254,11 @@ static size_t take_http(struct visitor *v, uint8_t *in, size_t len)
         return 0; /* cannot be: sniff() has read it */
     if (is_redirected(v, &head)) {
         redirect(v, &head);
+        return len;
+    }
+    if (!is_passable(v, in, len)) {
+        log_refused(v, "not_passable");
+        refuse_http(leave(v), 400, "The relay cannot pass this request on.", NULL);
         return len;
     }
     st = route(v, in, len);
