@@ -125,6 +125,8 @@ static int queue_rest(struct conn *c, const struct iovec *iov, unsigned count, s
         size_t from = skip < iov[i].iov_len ? skip : iov[i].iov_len;
 
         skip -= from;
+        if (from == iov[i].iov_len) /* sent, or empty, which may have no address */
+            continue;
         err = buf_put(&c->out, (const uint8_t *)iov[i].iov_base + from, iov[i].iov_len - from);
     }
     if (!conn_has_turn(c))
