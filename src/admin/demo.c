@@ -3,6 +3,7 @@
 #include "admin/websocket.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "edge/credential.h"
 #include "edge/device.h"
 
 #include <errno.h>
@@ -218,7 +219,7 @@ static bool is_device(const struct front_request *request)
         if ((i == 0 || query.ptr[i - 1] == '&') &&
             memcmp(query.ptr + i, versions, sizeof(versions) - 1) == 0)
             return true;
-    return front_find_token(request->head, &token, scratch) != FRONT_TOKEN_NONE;
+    return credential_find(request->head, &token, scratch) != CREDENTIAL_NONE;
 }
 
 void demo_start_client(const struct front_request *request)
@@ -239,8 +240,8 @@ void demo_start_admin(const struct front_request *request)
 
     if (front_is_foreign(request))
         front_refuse(request, 403, "This WebSocket is for the relay's own page.");
-    else if (is_page && front_find_token(request->head, &token, scratch) == FRONT_TOKEN_NONE)
+    else if (is_page && credential_find(request->head, &token, scratch) == CREDENTIAL_NONE)
         start(request, DEMO_ADMIN_UNKNOWN);
-    else if (front_has_scope(request, "admin"))
+    else if (credential_has_scope(request, "admin"))
         start(request, DEMO_ADMIN);
 }

@@ -1,5 +1,7 @@
 #include "admin/tunnels.h"
 
+#include "edge/credential.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 #include <time.h>
@@ -218,7 +220,7 @@ void tunnels_serve(const struct front_request *request)
 {
     char *text;
 
-    if (!front_has_scope(request, "admin"))
+    if (!credential_has_scope(request, "admin"))
         return;
     text = tunnels_write(request->edge->setting.registry);
     if (text)

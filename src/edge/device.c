@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "edge/admission.h"
+#include "edge/credential.h"
 #include "edge/ports.h"
 #include "edge/visitor.h"
 #include "proto/control.h"
@@ -262,10 +263,10 @@ static void turn_away(struct device *d, const struct admission_refusal *r)
 }
 
 /* Tokens in a field come from clients that understand HTTP: they are refused in HTTP. */
-static bool is_refused_in_http(const struct front_request *request, enum front_token where,
+static bool is_refused_in_http(const struct front_request *request, enum credential where,
                                struct slice token)
 {
-    int err = where == FRONT_TOKEN_BAD ? -EKEYREJECTED : admission_judge(request->edge, token);
+    int err = where == CREDENTIAL_BAD ? -EKEYREJECTED : admission_judge(request->edge, token);
 
     if (err == -EACCES)
         front_refuse(request, 409, "A name of this token is served by somebody else.");
@@ -274,7 +275,7 @@ static bool is_refused_in_http(const struct front_request *request, enum front_t
     return err != 0;
 }
 
-static bool is_refused(const struct front_request *request, enum front_token where,
+static bool is_refused(const struct front_request *request, enum credential where,
                        struct slice token)
 {
     const struct edge *e = request->edge;
@@ -288,7 +289,7 @@ static bool is_refused(const struct front_request *request, enum front_token whe
         front_refuse(request, 503, "The relay takes no more devices right now.");
         return true;
     }
-    return (where == FRONT_TOKEN_HEADER || where == FRONT_TOKEN_BAD) &&
+    return (where == CREDENTIAL_HEADER || where == CREDENTIAL_BAD) &&
            is_refused_in_http(request, where, token);
 }
 
@@ -296,7 +297,7 @@ void device_start(const struct front_request *request)
 {
     char scratch[JWS_MAX + 1];
     struct slice token = {NULL, 0};
-    enum front_token where = front_find_token(request->head, &token, scratch);
+    enum credential where = credential_find(request->head, &token, scratch);
     const struct admission_refusal *r;
     struct conn *conn;
     struct device *d;
@@ -307,7 +308,7 @@ void device_start(const struct front_request *request)
     d = conn ? device_new(request, conn) : NULL;
     if (!d)
         return;
-    if (where == FRONT_TOKEN_NONE) {
+    if (where == CREDENTIAL_NONE) {
         mind_auth_by(d);
         admission_greet(d->session);
         return;

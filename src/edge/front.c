@@ -1,6 +1,5 @@
 #include "edge/front.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "edge/names.h"
 #include "edge/refuse.h"
@@ -8,7 +7,6 @@
 #include "proto/ws_handshake.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -103,8 +101,8 @@ void front_respond(const struct front_request *request, const struct front_respo
         loop_start_deadline(f->edge->loop, &f->idle, f->edge->rules->http_idle_ms);
 }
 
-static void respond_page(const struct front_request *request, int status, const char *sentence,
-                         const char *headers)
+void front_respond_page(const struct front_request *request, int status, const char *sentence,
+                        const char *headers)
 {
     char page[REFUSE_PAGE_MAX];
     size_t len = refuse_write_page(page, status, sentence);
@@ -118,100 +116,7 @@ static void respond_page(const struct front_request *request, int status, const 
 
 void front_refuse(const struct front_request *request, int status, const char *sentence)
 {
-    respond_page(request, status, sentence, "Cache-Control: no-store\r\n");
-}
-
-static const char *const token_parameter = "access_token=";
-
-static enum front_token find_in_query(const struct http_head *head, struct slice *token)
-{
-    struct slice query = head->query;
-
-    while (query.len) {
-        size_t end = 0;
-        struct slice pair;
-
-        while (end < query.len && query.ptr[end] != '&')
-            end++;
-        pair = slice_of(query.ptr, end);
-        query = slice_from(query, end + 1);
-        if (pair.len > strlen(token_parameter) &&
-            memcmp(pair.ptr, token_parameter, strlen(token_parameter)) == 0) {
-            *token = slice_from(pair, strlen(token_parameter));
-            return token->len <= JWS_MAX ? FRONT_TOKEN_QUERY : FRONT_TOKEN_BAD;
-        }
-    }
-    return FRONT_TOKEN_NONE;
-}
-
-/* "Basic" and base64 of "user:password" (RFC 7617); the password is the token. */
-static enum front_token take_basic(struct slice encoded, struct slice *token,
-                                   char scratch[JWS_MAX + 1])
-{
-    uint8_t padded[(JWS_MAX + 512) / 3 * 4 + 4], plain[JWS_MAX + 512];
-    int len;
-    uint8_t *colon;
-
-    if (encoded.len == 0 || encoded.len >= sizeof(padded) || encoded.len % 4)
-        return FRONT_TOKEN_BAD;
-    (void)slice_write(encoded, (char *)padded, sizeof(padded));
-    len = EVP_DecodeBlock(plain, padded, (int)encoded.len);
-    for (size_t i = encoded.len; len > 0 && i-- > 0 && padded[i] == '=';)
-        len--;
-    colon = len > 0 ? memchr(plain, ':', (size_t)len) : NULL;
-    if (!colon || plain + len - (colon + 1) > (ptrdiff_t)JWS_MAX)
-        return FRONT_TOKEN_BAD;
-    *token = slice_of(scratch, (size_t)(plain + len - (colon + 1)));
-    memcpy(scratch, colon + 1, token->len);
-    return FRONT_TOKEN_HEADER;
-}
-
-enum front_token front_find_token(const struct http_head *head, struct slice *token,
-                                  char scratch[JWS_MAX + 1])
-{
-    const struct http_field *field = http_head_field(head, "Authorization");
-    struct slice value;
-    size_t space = 0;
-
-    if (!field)
-        return find_in_query(head, token);
-    value = field->value;
-    while (space < value.len && value.ptr[space] != ' ')
-        space++;
-    if (slice_is_text_nocase(slice_of(value.ptr, space), "Basic"))
-        return take_basic(slice_from(value, space + 1), token, scratch);
-    if (!slice_is_text_nocase(slice_of(value.ptr, space), "Bearer"))
-        return FRONT_TOKEN_BAD;
-    *token = slice_from(value, space + 1);
-    return token->len && token->len <= JWS_MAX ? FRONT_TOKEN_HEADER : FRONT_TOKEN_BAD;
-}
-
-bool front_has_scope(const struct front_request *request, const char *scope)
-{
-    const struct trust *trust = request->edge->trust;
-    char scratch[JWS_MAX + 1];
-    struct slice token = {NULL, 0};
-    enum front_token where = front_find_token(request->head, &token, scratch);
-    struct claims claims;
-    bool has;
-
-    if (where == FRONT_TOKEN_NONE || where == FRONT_TOKEN_QUERY) { /* URLs end up in logs */
-        respond_page(request, 401, "A token is needed here.",
-                     "WWW-Authenticate: Bearer realm=\"rvpn\"\r\nCache-Control: no-store\r\n");
-        return false;
-    }
-    if (where == FRONT_TOKEN_BAD ||
-        jwt_verify(trust->keyring, &trust->rules, token, clock_unix(), &claims, NULL)) {
-        respond_page(request, 401, "The token is not good.",
-                     "WWW-Authenticate: Bearer realm=\"rvpn\", error=\"invalid_token\"\r\n"
-                     "Cache-Control: no-store\r\n");
-        return false;
-    }
-    has = claims_has_scope(&claims, scope);
-    claims_fini(&claims);
-    if (!has)
-        front_refuse(request, 403, "The token does not allow this.");
-    return has;
+    front_respond_page(request, status, sentence, "Cache-Control: no-store\r\n");
 }
 
 /* The port of a host that may leave it to its scheme. */
@@ -265,8 +170,8 @@ struct conn *front_take_websocket(const struct front_request *request)
     switch (ws_handshake_judge(&wanted)) {
     case WS_VERDICT_UPGRADE: break;
     case WS_VERDICT_BAD_VERSION:
-        respond_page(request, 426, "Only version 13 of WebSocket is spoken here.",
-                     "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n");
+        front_respond_page(request, 426, "Only version 13 of WebSocket is spoken here.",
+                           "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n");
         return NULL;
     case WS_VERDICT_PLAIN:
     case WS_VERDICT_BAD: front_refuse(request, 400, "This is no WebSocket handshake."); return NULL;
@@ -328,7 +233,7 @@ static void dispatch(const struct front_request *request)
         }
     }
     if (write_allow(request, allow))
-        respond_page(request, 405, "This page cannot be used in that way.", allow);
+        front_respond_page(request, 405, "This page cannot be used in that way.", allow);
     else
         front_refuse(request, 404, "The relay itself has no such page.");
 }
@@ -348,7 +253,7 @@ static void handle(struct front *f, const struct http_head *head)
     else if (head->target_form == HTTP_TARGET_ASTERISK)
         front_respond(&request, &(struct front_response){.status = 204});
     else if (head->target_form == HTTP_TARGET_AUTHORITY)
-        respond_page(&request, 405, "The relay is no forward proxy.", "Allow: GET, HEAD\r\n");
+        front_respond_page(&request, 405, "The relay is no forward proxy.", "Allow: GET, HEAD\r\n");
     else
         dispatch(&request);
 }

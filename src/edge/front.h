@@ -10,7 +10,6 @@
 #ifndef RVPN_EDGE_FRONT_H
 #define RVPN_EDGE_FRONT_H
 
-#include "auth/jws.h"
 #include "edge/edge.h"
 #include "proto/http_head.h"
 
@@ -42,19 +41,12 @@ struct front_response {
 /* Answers.  Copies everything.  HEAD gets no body. */
 void front_respond(const struct front_request *request, const struct front_response *response);
 
-/* Answers with a plain page of one sentence. */
+/* Answers with a plain page of one sentence; `headers` as in a response. */
+void front_respond_page(const struct front_request *request, int status, const char *sentence,
+                        const char *headers);
+
+/* The same, not to be kept by anybody. */
 void front_refuse(const struct front_request *request, int status, const char *sentence);
-
-/* The token that the request brings: "Authorization: Bearer", or the password of "Basic", or
- * access_token in the query.  Empty if none; -EMSGSIZE, -EINVAL if it is no good.  `scratch`
- * holds what has to be decoded. */
-enum front_token { FRONT_TOKEN_NONE, FRONT_TOKEN_QUERY, FRONT_TOKEN_HEADER, FRONT_TOKEN_BAD };
-enum front_token front_find_token(const struct http_head *head, struct slice *token,
-                                  char scratch[JWS_MAX + 1]);
-
-/* Whether the request's token, in a field and not in the URL, is good and has `scope`; if not, it
- * has been answered 401 or 403. */
-bool front_has_scope(const struct front_request *request, const char *scope);
 
 /* Whether the request comes from a page of another site (an Origin that is not ours). */
 bool front_is_foreign(const struct front_request *request);
