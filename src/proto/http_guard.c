@@ -26,13 +26,23 @@ static enum http_guard_state after_head(const struct http_guard *g, const struct
     return head->target_form == HTTP_TARGET_AUTHORITY ? HTTP_GUARD_BAD : HTTP_GUARD_BODY;
 }
 
+/* Each look at a head is one from its start: a head that comes in single bytes is looked at again
+ * only when it may have become whole, or too long. */
+static bool is_due(const struct http_guard *g, const uint8_t *in, size_t len)
+{
+    return g->seen == 0 || len >= HTTP_HEAD_MAX ||
+           (len > g->seen && memchr(in + g->seen, '\n', len - g->seen));
+}
+
 static ssize_t pass_head(struct http_guard *g, const uint8_t *in, size_t len)
 {
     struct http_head head;
-    ssize_t used = http_head_parse(in, len, &head);
+    ssize_t used = is_due(g, in, len) ? http_head_parse(in, len, &head) : 0;
 
+    g->seen = len;
     if (used == 0 && len < HTTP_HEAD_MAX)
         return 0;
+    g->seen = 0;
     if (used > 0 && (!head.has_host || hostname_is_equal(&head.host, &g->host))) {
         g->state = after_head(g, &head);
         http_body_init(&g->body, &head);

@@ -31,6 +31,7 @@ struct http_guard {
     enum http_guard_state state;
     struct http_body body;
     struct hostname host;
+    size_t seen; /* bytes of a head that was not whole when it was looked at */
     unsigned answer_len;
     uint8_t answer[HTTP_GUARD_STATUS_MAX];
 };
