@@ -7,7 +7,8 @@
 
 #include <cmocka.h>
 
-#define MAX (1024U * 1024U)
+#define MAX ((size_t)1048576)
+#define BIG ((size_t)BUF_CHUNK_BIG)
 
 /* The nth allocation from now on fails; 0: none does. */
 static int fail_at;
@@ -128,9 +129,9 @@ static void peeking_gives_no_more_than_was_asked_for(void **state)
     size_t total;
 
     buf_init(&b, *state, MAX);
-    assert_int_equal(buf_put(&b, source, 3 * BUF_CHUNK_BIG), 0);
+    assert_int_equal(buf_put(&b, source, 3 * BIG), 0);
     assert_int_equal(buf_peek(&b, iov, 2, &total), 2);
-    assert_int_equal(total, 2 * BUF_CHUNK_BIG);
+    assert_int_equal(total, 2 * BIG);
     assert_int_equal(buf_peek(&b, iov, 0, &total), 0);
     assert_int_equal(total, 0);
     buf_fini(&b);
@@ -179,8 +180,8 @@ static void the_pool_keeps_some_big_chunks_and_gives_them_back(void **state)
     struct buf b;
 
     buf_init(&b, pool, MAX);
-    assert_int_equal(buf_put(&b, source, 10 * BUF_CHUNK_BIG), 0);
-    assert_int_equal(pool->held_bytes, 10 * BUF_CHUNK_BIG);
+    assert_int_equal(buf_put(&b, source, 10 * BIG), 0);
+    assert_int_equal(pool->held_bytes, 10 * BIG);
     buf_drop(&b, SIZE_MAX);
     assert_int_equal(pool->held_bytes, 0);
     assert_int_equal(pool->spare_count, 4);
@@ -202,7 +203,7 @@ static void without_memory_the_queue_stays_as_it_was(void **state)
     assert_int_equal(buf_put(&b, source, 10), 0);
     for (int nth = 1; nth <= 3; nth++) {
         fail_at = nth;
-        assert_int_equal(buf_put(&b, source + 10, 3 * BUF_CHUNK_BIG), -ENOMEM);
+        assert_int_equal(buf_put(&b, source + 10, 3 * BIG), -ENOMEM);
         pool_trim(*state); /* a chunk that a failed put() gave back must not serve the next */
         check(&b, 0, 10);
     }

@@ -6,8 +6,8 @@
 
 #include <openssl/err.h>
 
-#define FAR 50000000U /* bytes of the long way */
-#define STEP 700001U
+#define FAR ((size_t)50000000) /* bytes of the long way */
+#define STEP ((size_t)700001)
 
 static struct loop loop;
 static struct certificates certificates;
@@ -395,7 +395,7 @@ static void it_may_be_let_go_in_the_middle_of_a_handshake(void **state)
             conn_close(probe.conn);
         probe.conn = NULL;
         pump_times(&loop, 3);
-        skip_ms(CONN_LINGER_MS * 2);
+        skip_ms((int64_t)CONN_LINGER_MS * 2);
         pump_times(&loop, 3);
         assert_int_equal(tear_down(NULL), 0);
         assert_int_equal(set_up(NULL), 0);

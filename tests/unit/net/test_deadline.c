@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#define TURN_MS (WHEEL_SLOTS * WHEEL_TICK_MS)
+#define TURN_MS ((int64_t)WHEEL_SLOTS * WHEEL_TICK_MS)
 #define MANY 400
 
 static struct wheel wheel;
@@ -137,7 +137,7 @@ static void one_may_stop_another_of_the_same_tick_and_start_itself(void **state)
 static void far_beyond_one_turn_of_the_wheel_is_no_nearer(void **state)
 {
     struct alarm a = {0};
-    int64_t due = now_ms + 10 * (int64_t)TURN_MS + 5;
+    int64_t due = now_ms + 10 * TURN_MS + 5;
 
     (void)state;
     deadline_init(&a.deadline, on_time);
@@ -155,7 +155,7 @@ static void after_a_long_sleep_all_that_is_due_fires(void **state)
     static struct alarm alarms[MANY];
 
     (void)state;
-    for (int i = 0; i < MANY; i++) {
+    for (int64_t i = 0; i < MANY; i++) {
         alarms[i] = (struct alarm){0};
         deadline_init(&alarms[i].deadline, on_time);
         start(&alarms[i], now_ms + i * 97);

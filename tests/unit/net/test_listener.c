@@ -172,12 +172,12 @@ static void without_descriptors_it_pauses_and_goes_on_by_itself(void **state)
     assert_int_equal(d.accepted, 0);
     assert_int_equal(d.troubles, 1); /* it does not spin */
     assert_int_equal(d.err, -EMFILE);
-    skip_ms(2 * LISTENER_RETRY_MS);
+    skip_ms(2 * (int64_t)LISTENER_RETRY_MS);
     pump_times(&loop, 20);
     assert_int_equal(d.troubles, 2);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
     (void)close(spare);
-    skip_ms(2 * LISTENER_RETRY_MS);
+    skip_ms(2 * (int64_t)LISTENER_RETRY_MS);
     pump_until(&loop, has_accepted, &d);
     assert_int_equal(d.troubles, 2);
     (void)close(fd);

@@ -125,7 +125,7 @@ static size_t frame(char *to, const char *cid, const char *word, const char *bod
 
     to[0] = '\xfe';
     to[1] = (char)head;
-    memcpy(to + 2 + head, body, strlen(body));
+    (void)slice_write(slice_text(body), to + 2 + head, strlen(body) + 1);
     return 2 + (size_t)head + strlen(body);
 }
 
@@ -170,12 +170,12 @@ static void each_dialect_hears_its_own_headers(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        uint8_t bytes[LOOP_HEADROOM + 5];
+        uint8_t bytes[LOOP_HEADROOM + 6];
         struct mux_stream ms;
 
         (void)start(rows[i].dialect);
         assert_int_equal(add(&ms, "9.8.7.6:1000", "name.example.com"), 0);
-        memcpy(bytes + LOOP_HEADROOM, "hello", 5);
+        (void)slice_write(slice_text("hello"), (char *)bytes + LOOP_HEADROOM, 6);
         assert_int_equal(mux_write_data(&mux, &ms, bytes + LOOP_HEADROOM, 5), 0);
         assert_int_equal(written_len, strlen(rows[i].data));
         assert_memory_equal(written, rows[i].data, written_len);
@@ -282,7 +282,7 @@ static void cut_anywhere_gives_the_same_story(void **state)
 static void more_spans_than_fit_are_handed_on_in_between(void **state)
 {
     struct mux_stream a, b;
-    char *text = malloc(64 * 3 * GATHER_SPANS);
+    char *text = malloc((size_t)64 * 3 * GATHER_SPANS);
     size_t len = 0, data = 0;
 
     (void)state;

@@ -237,6 +237,7 @@ static void the_end_and_the_loss_of_a_device_are_told(void **state)
 static void frames_may_be_cut_and_joined_anywhere(void **state)
 {
     struct rig_visitor *v = rig_visit_flowing(rig, STREAM_HTTPS);
+    static const char abc[3] = {'a', 'b', 'c'};
     static uint8_t all[4096];
     size_t len = 0;
     int at = 0;
@@ -248,13 +249,13 @@ static void frames_may_be_cut_and_joined_anywhere(void **state)
 
         frame[0] = '\xfe';
         frame[1] = (char)head;
-        memcpy(frame + 2 + head, "abc", 3);
+        memcpy(frame + 2 + head, abc, sizeof(abc));
         /* Each frame in two messages: what version 0.20 does. */
         len += ws_write_head_masked(all + len, WS_OP_BINARY, (size_t)head + 2, (uint8_t[4]){0});
         memcpy(all + len, frame, (size_t)head + 2);
         len += (size_t)head + 2;
         len += ws_write_head_masked(all + len, WS_OP_BINARY, 3, (uint8_t[4]){0});
-        memcpy(all + len, "abc", 3);
+        memcpy(all + len, abc, sizeof(abc));
         len += 3;
     }
     wire_send(rig->device, all, len);

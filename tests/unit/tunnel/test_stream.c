@@ -379,15 +379,13 @@ static void a_slow_device_holds_its_visitors_and_nothing_grows(void **state)
 
     (void)state;
     wire_fill(bytes, BULK, 0);
-    for (int quiet = 0; quiet < 200; quiet++) {
-        for (int i = 0; i < 2; i++) {
-            int fd = i ? b->fd : a->fd;
-            ssize_t sent = send(fd, bytes + at[i], BULK - at[i], MSG_NOSIGNAL);
+    for (int quiet = 0; quiet < 400; quiet++) {
+        int i = quiet % 2;
+        ssize_t sent = send(i ? b->fd : a->fd, bytes + at[i], BULK - at[i], MSG_NOSIGNAL);
 
-            if (sent > 0) {
-                at[i] += (size_t)sent;
-                quiet = 0;
-            }
+        if (sent > 0) {
+            at[i] += (size_t)sent;
+            quiet = i;
         }
         pump(&rig->loop); /* the device does not read */
         if (conn_queued(rig->session->conn) > most)
