@@ -77,6 +77,16 @@ size_t session_room(struct session *s, struct stream *st)
     return high - queued;
 }
 
+uint64_t session_mark(const struct session *s)
+{
+    return s->conn ? conn_wire_out(s->conn) + conn_queued(s->conn) : 0;
+}
+
+bool session_has_passed(const struct session *s, uint64_t mark)
+{
+    return !s->conn || conn_wire_out(s->conn) >= mark;
+}
+
 void session_block(struct session *s)
 {
     s->blocked++;
@@ -178,8 +188,11 @@ static void write_message(struct session *s, enum ws_opcode opcode, struct slice
 static int write_binary(struct mux *m, const uint8_t *message, size_t len)
 {
     struct session *s = of_mux(m);
+    int err = s->conn ? conn_write(s->conn, message, len) : -ESHUTDOWN;
 
-    return s->conn ? conn_write(s->conn, message, len) : -ESHUTDOWN;
+    if (!err && !conn_is_tls(s->conn)) /* sent by now; TLS tells with on_drain() */
+        count_wire(s);
+    return err;
 }
 
 void session_send_text(struct session *s, const uint8_t *text, size_t len)

@@ -184,10 +184,23 @@ static size_t room(void *owner)
     return session_room(st->session, st);
 }
 
+static void start_alone(struct stream *st)
+{
+    loop_start_deadline(loop_of(st), &st->timer, DIALECT_ALONE_MS);
+}
+
 static void sent_first(struct stream *st)
 {
     set_state(st, STREAM_ALONE);
-    loop_start_deadline(loop_of(st), &st->timer, DIALECT_ALONE_MS);
+    st->first_mark = session_mark(st->session);
+    start_alone(st);
+}
+
+/* Whether the first frame still waits behind others: its time alone has not begun then. */
+static bool is_first_queued(const struct stream *st)
+{
+    return (st->state == STREAM_ALONE || st->state == STREAM_PARTING) &&
+           !session_has_passed(st->session, st->first_mark);
 }
 
 /* Opens the device's local connection before the visitor has spoken.  Returns whether it could. */
@@ -326,6 +339,10 @@ static void on_timer(struct deadline *d)
 {
     struct stream *st = LIST_OWNER(d, struct stream, timer);
 
+    if (is_first_queued(st)) {
+        start_alone(st);
+        return;
+    }
     switch (st->state) {
     case STREAM_SILENT: (void)open_silently(st); return;
     case STREAM_ALONE: let_flow(st); return;

@@ -57,6 +57,7 @@ struct stream {
     struct deadline timer; /* SILENT: speak first; ALONE, PARTING: may go on; else quiet */
     struct deadline stall; /* runs while bytes wait for the visitor */
     uint64_t id;           /* for logs; unique in its session */
+    uint64_t first_mark;   /* ALONE, PARTING: the end of the first frame; see session_mark() */
     uint64_t to_device, to_visitor;
     int64_t opened_ms;
     enum stream_service service;

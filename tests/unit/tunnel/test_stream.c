@@ -82,6 +82,30 @@ static void or_for_a_tenth_of_a_second(void **state)
     RIG_UNTIL(rig, v->heard_len == 11);
 }
 
+static void that_time_does_not_run_while_it_waits_behind_others(void **state)
+{
+    struct rig_visitor *a = rig_visit_flowing(rig, STREAM_HTTPS);
+    struct rig_visitor *b = rig_visit(rig, STREAM_HTTPS);
+    static uint8_t bytes[BULK];
+
+    (void)state;
+    while (conn_queued(rig->session->conn) < 65536) { /* the device does not read */
+        (void)send(a->fd, bytes, 65536, MSG_NOSIGNAL);
+        pump(&rig->loop);
+    }
+    wire_text(b->fd, "hello");
+    for (int i = 0; i < 30; i++) {
+        skip_ms(10);
+        pump(&rig->loop);
+    }
+    wire_text(b->fd, " there");
+    for (int i = 0; i < 5; i++)
+        pump(&rig->loop);
+    RIG_UNTIL(rig, b->heard_len > 0);
+    assert_int_equal(b->heard_len, 5);
+    RIG_UNTIL(rig, b->heard_len == 11);
+}
+
 static void a_device_that_needs_no_pause_gets_none(void **state)
 {
     struct rig_visitor *v;
@@ -629,6 +653,7 @@ int main(void)
         TEST(the_first_frame_says_where_to),
         TEST(the_first_frame_is_alone_until_it_is_answered),
         TEST(or_for_a_tenth_of_a_second),
+        TEST(that_time_does_not_run_while_it_waits_behind_others),
         TEST(a_device_that_needs_no_pause_gets_none),
         TEST(the_end_is_held_back_behind_a_lone_first_frame),
         TEST(a_visitors_end_is_not_told_before_the_device_is_quiet),
