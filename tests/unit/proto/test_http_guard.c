@@ -63,7 +63,7 @@ static const struct row {
      REFUSED},
 
     /* Upgrades. */
-    {UPGRADE "\x81\x00", sizeof(UPGRADE) - 1, WAITS},
+    {UPGRADE "\x81\x01", sizeof(UPGRADE) - 1, WAITS},
     {UPGRADE GET_A, sizeof(UPGRADE) - 1, WAITS},
     {GET_A UPGRADE, sizeof(GET_A) - 1, REFUSED},
     {H2C GET_A, SIZE_MAX, WAITS},
@@ -114,8 +114,6 @@ static void check_row(size_t i, size_t step)
     ssize_t end;
     size_t passed;
 
-    if (memmem(rows[i].in, len + 3, "\x81\x00", 3))
-        len = sizeof(UPGRADE "\x81\x00") - 1;
     start();
     passed = walk(rows[i].in, len, step, &end);
     /* A body that is no body may pass up to where that shows. */
