@@ -116,7 +116,8 @@ size_t session_on_bytes(struct session *s, uint8_t *in, size_t len);
 
 /* Takes `grant` on success: its names and ports are served from now on.  Otherwise nothing has
  * changed.  -EACCES: another subject holds one of them (*refused counts hosts, then ports), or
- * what on_claimed() said.  -EDQUOT: too many tokens.  -EALREADY: it has that token. */
+ * what on_claimed() said.  -EDQUOT: too many tokens.  -EALREADY: it has that token.
+ * Another token of the same id takes the place of the first. */
 int session_take_grant(struct session *s, struct grant *grant, size_t *refused);
 
 /* Ends what only this token granted; `token_id` NULL means all tokens.  -ENOENT. */

@@ -87,14 +87,44 @@ static void start_expiry(struct session *s)
     loop_start_deadline(s->setting->loop, &s->expiry, in_ms);
 }
 
+static void drop_grant_at(struct session *s, unsigned at, int64_t now_unix)
+{
+    struct grant *g = s->grants[at];
+
+    s->grants[at] = s->grants[--s->grant_count];
+    release_first(s, g, g->host_count + g->port_count, now_unix);
+    grant_free(g);
+}
+
+/* Where the grant of that token is, or grant_count. */
+static unsigned find_grant(const struct session *s, const char *token_id)
+{
+    unsigned at = 0;
+
+    while (at < s->grant_count && strcmp(s->grants[at]->token_id, token_id) != 0)
+        at++;
+    return at;
+}
+
+static bool is_same(const struct grant *a, const struct grant *b)
+{
+    bool same = a->expires_at == b->expires_at && a->host_count == b->host_count &&
+                a->port_count == b->port_count;
+
+    for (size_t i = 0; i < a->host_count && same; i++)
+        same = grant_has_host(b, slice_text(a->hosts[i]));
+    for (size_t i = 0; i < a->port_count && same; i++)
+        same = grant_has_port(b, a->ports[i]);
+    return same;
+}
+
 int session_take_grant(struct session *s, struct grant *grant, size_t *refused)
 {
     size_t total = grant->host_count + grant->port_count;
+    unsigned old = find_grant(s, grant->token_id);
 
-    for (unsigned i = 0; i < s->grant_count; i++) {
-        if (strcmp(s->grants[i]->token_id, grant->token_id) == 0)
-            return -EALREADY;
-    }
+    if (old < s->grant_count && is_same(s->grants[old], grant))
+        return -EALREADY;
     if (s->grant_count == SESSION_TOKENS_MAX || s->state != SESSION_OPEN)
         return -EDQUOT;
     for (size_t i = 0; i < total; i++) {
@@ -106,6 +136,8 @@ int session_take_grant(struct session *s, struct grant *grant, size_t *refused)
             return err;
         }
     }
+    if (old < s->grant_count) /* renewed: what both grant has not been let go of */
+        drop_grant_at(s, old, clock_unix());
     s->grants[s->grant_count++] = grant;
     if (grant->label[0])
         registry_set_label(s->setting->registry, &s->seat, slice_text(grant->label));
@@ -114,15 +146,6 @@ int session_take_grant(struct session *s, struct grant *grant, size_t *refused)
 }
 
 /* Ends streams, and the owner may leave with the last of them: all grants may be gone then. */
-static void drop_grant_at(struct session *s, unsigned at, int64_t now_unix)
-{
-    struct grant *g = s->grants[at];
-
-    s->grants[at] = s->grants[--s->grant_count];
-    release_first(s, g, g->host_count + g->port_count, now_unix);
-    grant_free(g);
-}
-
 int session_drop_grant(struct session *s, const char *token_id, int64_t now_unix)
 {
     int err = -ENOENT;

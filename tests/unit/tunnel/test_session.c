@@ -286,7 +286,7 @@ static void data_for_an_unknown_stream_is_answered(void **state)
 
 static void a_grant_serves_its_names_and_ports(void **state)
 {
-    struct grant *again = rig_grant("subject", "t1", "z.example", 0);
+    struct grant *again = rig_grant("subject", "t1", "a.example 30001", 0);
     size_t refused = 99;
 
     (void)state;
@@ -296,10 +296,23 @@ static void a_grant_serves_its_names_and_ports(void **state)
     assert_string_equal(served_by("a.example"), "found");
     assert_int_equal(session_take_grant(rig->session, again, &refused), -EALREADY);
     grant_free(again);
-    assert_string_equal(served_by("z.example"), "unknown");
     rig_take_grant(rig, "t2", "a.example *.b.example", 0);
     assert_int_equal(rig->claimed_count, 3);
     assert_string_equal(served_by("x.b.example"), "found");
+}
+
+static void a_renewed_token_takes_the_place_of_the_first(void **state)
+{
+    (void)state;
+    rig_take_grant(rig, "t1", "a.example z.example", 0);
+    assert_int_equal(rig->session->grant_count, 1);
+    assert_string_equal(served_by("a.example"), "found");
+    assert_string_equal(served_by("z.example"), "found");
+    assert_int_equal(rig->released_count, 1);
+    assert_string_equal(rig->released[0], ":30001");
+    rig_take_grant(rig, "t1", "a.example z.example", 4000000000);
+    assert_int_equal(rig->session->grants[0]->expires_at, 4000000000);
+    assert_int_equal(rig->released_count, 1);
 }
 
 static void a_name_goes_with_the_last_token_that_grants_it(void **state)
@@ -638,6 +651,7 @@ int main(void)
         TEST(frames_may_be_cut_and_joined_anywhere),
         TEST(data_for_an_unknown_stream_is_answered),
         TEST(a_grant_serves_its_names_and_ports),
+        TEST(a_renewed_token_takes_the_place_of_the_first),
         TEST(a_name_goes_with_the_last_token_that_grants_it),
         TEST(a_refused_name_leaves_nothing_claimed),
         TEST(what_the_owner_refuses_is_undone),
