@@ -20,4 +20,8 @@ int64_t clock_now_ns(void);
 int64_t clock_unix(void);
 int64_t clock_unix_ms(void);
 
+/* Writes the time as HTTP has it (RFC 9110 5.6.7): "Sun, 06 Nov 1994 08:49:37 GMT". */
+#define CLOCK_HTTP_SIZE 30
+void clock_write_http(char out[CLOCK_HTTP_SIZE]);
+
 #endif

@@ -1,5 +1,6 @@
 #include "edge/front.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "edge/names.h"
 #include "edge/refuse.h"
@@ -73,17 +74,18 @@ void front_respond(const struct front_request *request, const struct front_respo
 {
     struct front *f = request->front;
     bool closing = is_closing(f, request->head);
-    char fields[256], head[4096];
+    char date[CLOCK_HTTP_SIZE], fields[256], head[4096];
     struct slice body = {NULL, 0};
     int len;
 
     if (f->state != FRONT_OPEN)
         return;
     write_body_fields(fields, sizeof(fields), response);
+    clock_write_http(date);
     len = snprintf(head, sizeof(head),
-                   "HTTP/1.1 %d %s\r\n%sX-Content-Type-Options: nosniff\r\n"
+                   "HTTP/1.1 %d %s\r\nDate: %s\r\n%sX-Content-Type-Options: nosniff\r\n"
                    "Referrer-Policy: no-referrer\r\n%sConnection: %s\r\n\r\n",
-                   response->status, refuse_reason(response->status), fields,
+                   response->status, refuse_reason(response->status), date, fields,
                    response->headers ? response->headers : "", closing ? "close" : "keep-alive");
     if (len >= (int)sizeof(head)) { /* our own field lines are too long */
         conn_close(leave(f));

@@ -1,5 +1,6 @@
 #include "edge/refuse.h"
 
+#include "base/clock.h"
 #include <stdio.h>
 
 static const struct {
@@ -63,18 +64,21 @@ void refuse_http(struct conn *c, int status, const char *sentence, const char *h
 {
     char page[REFUSE_PAGE_MAX], head[512], more[] = "";
     char last[] = "Connection: close\r\n\r\n";
+    char date[CLOCK_HTTP_SIZE];
     size_t page_len = refuse_write_page(page, status, sentence);
-    int head_len = snprintf(head, sizeof(head),
-                            "HTTP/1.1 %d %s\r\nContent-Type: text/html; charset=utf-8\r\n"
-                            "Content-Length: %zu\r\nCache-Control: no-store\r\n"
-                            "X-Content-Type-Options: nosniff\r\n",
-                            status, refuse_reason(status), page_len);
     struct iovec iov[] = {
-        {head, (size_t)head_len},
+        {head, 0},
         {headers ? (char *)(uintptr_t)headers : more, headers ? strlen(headers) : 0},
         {last, sizeof(last) - 1},
         {page, page_len}};
 
+    clock_write_http(date);
+    iov[0].iov_len = (size_t)snprintf(head, sizeof(head),
+                                      "HTTP/1.1 %d %s\r\nDate: %s\r\n"
+                                      "Content-Type: text/html; charset=utf-8\r\n"
+                                      "Content-Length: %zu\r\nCache-Control: no-store\r\n"
+                                      "X-Content-Type-Options: nosniff\r\n",
+                                      status, refuse_reason(status), date, page_len);
     (void)conn_writev(c, iov, 4);
     conn_finish(c);
 }

@@ -3,6 +3,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -37,12 +39,28 @@ static void unix_time_is_in_seconds_since_1970(void **state)
     assert_true(before <= ms / 1000 && ms / 1000 <= after);
 }
 
+static void http_time_is_read_back_as_now(void **state)
+{
+    char text[CLOCK_HTTP_SIZE];
+    struct tm tm = {0};
+    int64_t before = clock_unix();
+    const char *end;
+
+    (void)state;
+    clock_write_http(text);
+    assert_int_equal(strlen(text), CLOCK_HTTP_SIZE - 1);
+    end = strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    assert_true(end && *end == 0);
+    assert_in_range(timegm(&tm), before, clock_unix());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_monotonic_clock_never_goes_back),
         cmocka_unit_test(milliseconds_and_nanoseconds_are_of_one_clock),
         cmocka_unit_test(unix_time_is_in_seconds_since_1970),
+        cmocka_unit_test(http_time_is_read_back_as_now),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
