@@ -65,6 +65,7 @@ done
 work=$(mktemp -d)
 relay_log=$work/relay.log
 device_log=$work/device.log
+touch "$relay_log" "$device_log" # each is looked into before its writer may have opened it
 
 # A browser may take localhost for either address.
 listen=(--listen "127.0.0.1:$port")
