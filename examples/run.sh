@@ -59,7 +59,8 @@ for tool in node npm openssl curl; do
     command -v $tool >/dev/null || die "$tool is missing; install it with: make deps"
 done
 [ -d "$tree/examples/node-device/node_modules/ws" ] ||
-    npm ci --prefix "$tree/examples/node-device" --no-audit --no-fund --silent ||
+    npm ci --prefix "$tree/examples/node-device" --no-audit --no-fund --no-progress \
+        --loglevel=error >/dev/null ||
     die 'npm could not fetch the packages of examples/node-device'
 
 work=$(mktemp -d)
