@@ -56,7 +56,7 @@ wait_for() {
 
 [ -x "$relay" ] || die "there is no $relay; build it with: make build"
 for tool in node npm openssl curl; do
-    command -v $tool >/dev/null || die "$tool is missing; install it with: make deps"
+    command -v $tool >/dev/null || die "$tool is missing; install it with: tools/deps.sh --run"
 done
 [ -d "$tree/examples/node-device/node_modules/ws" ] ||
     npm ci --prefix "$tree/examples/node-device" --no-audit --no-fund --no-progress \
