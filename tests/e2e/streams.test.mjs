@@ -171,8 +171,9 @@ for (const letter of LETTERS)
         assert.equal(tunnel.streams, 3);
         assert.equal(tunnel.payload_to_visitor, toVisitor + 12, `http ${visitor.received.length}, ` +
             `ending in ${visitor.text.slice(-20)}; TLS ${raw.bytesRead}; ${troubles}`);
-        assert.equal(tunnel.payload_to_visitor, sum('bytesOut'));
-        // The visitor's TLS alert of farewell may come when the service has ended already.
+        // A TLS alert of farewell may come when the other end has said its last word already.
+        const unheard = sum('bytesOut') - tunnel.payload_to_visitor;
+        assert.ok(unheard >= 0 && unheard <= 31, `${unheard}`);
         const farewell = tunnel.payload_to_device - sum('bytesIn');
         assert.ok(farewell >= 0 && farewell <= 31, `${farewell}`);
         assert.equal(w.device.received, tunnel.payload_to_device);
