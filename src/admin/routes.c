@@ -34,8 +34,7 @@ const struct front_route admin_routes[] = {
 
 void admin_close_all(struct edge *e)
 {
-    LIST_EACH(&e->sockets, link)
-    {
+    LIST_EACH (&e->sockets, link) {
         websocket_close(LIST_OWNER(link, struct websocket, link), WS_CODE_GOING_AWAY,
                         "the relay is stopping");
     }

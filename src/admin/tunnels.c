@@ -39,8 +39,7 @@ static void count_seat(const struct seat *s, void *arg)
     struct snapshot *shot = arg;
 
     shot->tunnel_max++;
-    LIST_EACH(&s->claims, link)
-    {
+    LIST_EACH (&s->claims, link) {
         shot->name_max++;
     }
 }
@@ -69,8 +68,7 @@ static void copy_seat(const struct seat *s, void *arg)
     memcpy(out->label, s->label, sizeof(out->label));
     out->since_unix = s->since_unix;
     meter_sum(&s->meter, out->counters);
-    LIST_EACH(&s->claims, link)
-    {
+    LIST_EACH (&s->claims, link) {
         if (shot->name_count == shot->name_max) {
             shot->state = SNAPSHOT_CUT;
             return;

@@ -23,8 +23,8 @@ void pool_init(struct pool *p, size_t spare_max)
 
 void pool_trim(struct pool *p)
 {
-    LIST_EACH(&p->spare, link)
-    free(owner(link));
+    LIST_EACH (&p->spare, link)
+        free(owner(link));
     list_init(&p->spare);
     p->spare_count = 0;
 }
@@ -89,8 +89,8 @@ static int reserve(struct buf *b, size_t len, struct list *fresh)
         struct chunk *c = chunk_new(b->pool, size);
 
         if (!c) {
-            LIST_EACH(fresh, link)
-            chunk_free(b->pool, owner(link));
+            LIST_EACH (fresh, link)
+                chunk_free(b->pool, owner(link));
             return -ENOMEM;
         }
         list_push(fresh, &c->link);
@@ -146,8 +146,7 @@ void buf_drop(struct buf *b, size_t len)
     if (len > b->len)
         len = b->len;
     b->len -= len;
-    LIST_EACH(&b->chunks, link)
-    {
+    LIST_EACH (&b->chunks, link) {
         struct chunk *c = owner(link);
         size_t part = len < c->end - c->start ? len : c->end - c->start;
 
@@ -172,8 +171,7 @@ int buf_join(struct buf *b, uint8_t **out)
         all = chunk_new(b->pool, b->len * 2);
         if (!all)
             return -ENOMEM;
-        LIST_EACH(&b->chunks, link)
-        {
+        LIST_EACH (&b->chunks, link) {
             struct chunk *c = owner(link);
 
             memcpy(all->bytes + all->end, c->bytes + c->start, c->end - c->start);

@@ -400,6 +400,6 @@ void front_start(struct edge *e, struct conn *conn, const struct stream_request 
 
 void front_close_all(struct edge *e)
 {
-    LIST_EACH(&e->fronts, link)
-    conn_finish(leave(LIST_OWNER(link, struct front, link)));
+    LIST_EACH (&e->fronts, link)
+        conn_finish(leave(LIST_OWNER(link, struct front, link)));
 }

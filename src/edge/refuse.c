@@ -1,6 +1,7 @@
 #include "edge/refuse.h"
 
 #include "base/clock.h"
+
 #include <stdio.h>
 
 static const struct {

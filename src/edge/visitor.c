@@ -457,6 +457,6 @@ void visitor_open_parcel(struct parcel *parcel, void *receiver)
 
 void visitor_close_all(struct edge *e)
 {
-    LIST_EACH(&e->visitors, link)
-    conn_close(leave(LIST_OWNER(link, struct visitor, link)));
+    LIST_EACH (&e->visitors, link)
+        conn_close(leave(LIST_OWNER(link, struct visitor, link)));
 }

@@ -49,8 +49,7 @@ void claim_free(struct claim *c)
 
 struct claim *claim_find_host(const struct list *claims, struct slice host)
 {
-    LIST_EACH(claims, at)
-    {
+    LIST_EACH (claims, at) {
         struct claim *c = LIST_OWNER(at, struct claim, link);
 
         if (!c->port && slice_is_text(host, c->host))
@@ -61,8 +60,7 @@ struct claim *claim_find_host(const struct list *claims, struct slice host)
 
 struct claim *claim_find_port(const struct list *claims, uint16_t port)
 {
-    LIST_EACH(claims, at)
-    {
+    LIST_EACH (claims, at) {
         struct claim *c = LIST_OWNER(at, struct claim, link);
 
         if (port && c->port == port)

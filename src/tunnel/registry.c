@@ -270,8 +270,7 @@ enum registry_answer registry_find_port(struct registry *r, uint16_t port, struc
 void registry_each(struct registry *r, void (*fn)(const struct seat *s, void *arg), void *arg)
 {
     (void)pthread_mutex_lock(&r->lock);
-    LIST_EACH(&r->seats, at)
-    {
+    LIST_EACH (&r->seats, at) {
         fn(LIST_OWNER(at, struct seat, link), arg);
     }
     (void)pthread_mutex_unlock(&r->lock);

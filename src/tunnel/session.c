@@ -118,8 +118,8 @@ static struct conn *let_go(struct session *s, const char *why)
     set_state(s, SESSION_GONE);
     s->conn = NULL;
     s->mux.now_ms = s->setting->loop->now_ms;
-    LIST_EACH(&s->streams, link)
-    stream_on_tunnel_lost(LIST_OWNER(link, struct stream, link));
+    LIST_EACH (&s->streams, link)
+        stream_on_tunnel_lost(LIST_OWNER(link, struct stream, link));
     (void)session_drop_grant(s, NULL, clock_unix());
     registry_leave(s->setting->registry, &s->seat);
     deadline_stop(&s->ping);
@@ -166,8 +166,8 @@ void session_leave(struct session *s, uint16_t code, const char *why)
     s->goodbye_why = why;
     s->mux.now_ms = s->setting->loop->now_ms;
     (void)session_drop_grant(s, NULL, clock_unix());
-    LIST_EACH(&s->streams, link)
-    stream_stop(LIST_OWNER(link, struct stream, link));
+    LIST_EACH (&s->streams, link)
+        stream_stop(LIST_OWNER(link, struct stream, link));
     wait_ms = s->ended_ms + SESSION_GOODBYE_MS - s->mux.now_ms;
     if (s->stream_count)
         wait_ms = SESSION_GOODBYE_MS;

@@ -8,8 +8,7 @@
 
 static void release_claim(struct session *s, struct claim *c, int64_t now_unix)
 {
-    LIST_EACH(&s->streams, link)
-    {
+    LIST_EACH (&s->streams, link) {
         struct stream *st = LIST_OWNER(link, struct stream, link);
 
         if (st->claim == c) {

@@ -18,8 +18,7 @@ static void join(struct registry *r, struct seat *s, uint64_t id, const char *la
 
 static void leave(struct registry *r, struct seat *s)
 {
-    LIST_EACH(&s->claims, at)
-    {
+    LIST_EACH (&s->claims, at) {
         struct claim *c = LIST_OWNER(at, struct claim, link);
 
         registry_release(r, c, 0);

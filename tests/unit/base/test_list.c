@@ -21,8 +21,8 @@ static int read_list(struct list *head)
 {
     int all = 0, back = 0, place = 1;
 
-    LIST_EACH(head, link)
-    all = all * 10 + number_of(link);
+    LIST_EACH (head, link)
+        all = all * 10 + number_of(link);
     for (struct list *link = head->prev; link != head; link = link->prev, place *= 10)
         back += number_of(link) * place;
     assert_int_equal(all, back);
@@ -106,14 +106,13 @@ static void the_current_member_may_leave_while_walking(void **state)
 
     (void)state;
     fill(&head, members, 5);
-    LIST_EACH(&head, link)
-    {
+    LIST_EACH (&head, link) {
         if (number_of(link) % 2)
             list_remove(link);
     }
     assert_int_equal(read_list(&head), 24);
-    LIST_EACH(&head, link)
-    list_remove(link);
+    LIST_EACH (&head, link)
+        list_remove(link);
     assert_true(list_is_empty(&head));
 }
 

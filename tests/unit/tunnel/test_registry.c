@@ -50,8 +50,7 @@ static struct seat *seat_new(struct registry *r, uint64_t id, unsigned worker)
 /* Ends the session as its owner would: releases and frees its claims, leaves. */
 static void seat_free(struct registry *r, struct seat *s, int64_t now_unix)
 {
-    LIST_EACH(&s->claims, at)
-    {
+    LIST_EACH (&s->claims, at) {
         struct claim *c = LIST_OWNER(at, struct claim, link);
 
         registry_release(r, c, now_unix);
@@ -303,8 +302,7 @@ static void see(const struct seat *s, void *arg)
 
     seen->seats++;
     (void)snprintf(seen->labels + at, sizeof(seen->labels) - at, "%s,", s->label);
-    LIST_EACH(&s->claims, link)
-    {
+    LIST_EACH (&s->claims, link) {
         const struct claim *c = LIST_OWNER(link, struct claim, link);
 
         assert_int_equal(c->session_id, s->id);
@@ -477,8 +475,7 @@ static void add_up(const struct seat *s, void *arg)
     unsigned *wrong = arg;
 
     meter_sum(&s->meter, sum);
-    LIST_EACH(&s->claims, link)
-    {
+    LIST_EACH (&s->claims, link) {
         meter_sum(&LIST_OWNER(link, struct claim, link)->meter, sum);
     }
     if (sum[METER_STREAMS] > SHARED + 2 || strlen(s->label) >= sizeof(s->label))
