@@ -124,7 +124,7 @@ static int read_entry_pair(struct reader *r, const struct config_entry *kind, vo
     const struct config_key *key = NULL;
     int err;
 
-    (void)snprintf(subject, sizeof(subject), "%s.", of);
+    (void)snprintf(subject, sizeof(subject), "%.*s.", (int)sizeof(subject) - 2, of);
     err = read_name(r, kind, seen, subject, &key);
     if (err)
         return err;
