@@ -171,15 +171,13 @@ for (const letter of LETTERS)
         assert.equal(tunnel.streams, 3);
         assert.equal(tunnel.payload_to_visitor, toVisitor + 12, `http ${visitor.received.length}, ` +
             `ending in ${visitor.text.slice(-20)}; TLS ${raw.bytesRead}; ${troubles}`);
-        // A TLS alert of farewell may come when the other end has said its last word already.
-        const unheard = sum('bytesOut') - tunnel.payload_to_visitor;
-        assert.ok(unheard >= 0 && unheard <= 31, `${unheard}`);
-        const farewell = tunnel.payload_to_device - sum('bytesIn');
-        assert.ok(farewell >= 0 && farewell <= 31, `${farewell}`);
         assert.equal(w.device.received, tunnel.payload_to_device);
-        assert.equal(w.device.sent, tunnel.payload_to_visitor);
-        const late = toDevice + 12 - tunnel.payload_to_device;
-        assert.ok(late >= 0 && late <= 31, `${late}`);
+        // A TLS alert of farewell may be said when its stream has ended already: nobody hears it.
+        const isFarewell = (bytes, whose) => assert.ok(bytes >= 0 && bytes <= 31, `${whose}: ${bytes}`);
+        isFarewell(sum('bytesOut') - tunnel.payload_to_visitor, 'service');
+        isFarewell(w.device.sent - tunnel.payload_to_visitor, 'device');
+        isFarewell(toDevice + 12 - tunnel.payload_to_device, 'visitor');
+        isFarewell(tunnel.payload_to_device - sum('bytesIn'), 'visitor, unheard by the service');
         assert.ok(tunnel.wire_from_device > tunnel.payload_to_visitor);
         assert.ok(tunnel.wire_to_device > tunnel.payload_to_device);
 
