@@ -286,11 +286,6 @@ static size_t on_bytes(void *owner, uint8_t *in, size_t len)
     return len;
 }
 
-size_t session_on_bytes(struct session *s, uint8_t *in, size_t len)
-{
-    return on_bytes(s, in, len);
-}
-
 /* Not read while a visitor is too far behind; nor while the device leaves unread what it is told,
  * answers to its own frames among it, which nothing else bounds. */
 static size_t room(void *owner)

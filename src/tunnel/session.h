@@ -111,9 +111,6 @@ int session_new(const struct session_setting *setting, const struct session_peer
                 const struct session_ops *ops, void *owner, struct conn *conn,
                 struct session **out);
 
-/* Bytes that came behind the handshake; conn_ops.on_bytes(). */
-size_t session_on_bytes(struct session *s, uint8_t *in, size_t len);
-
 /* Takes `grant` on success: its names and ports are served from now on.  Otherwise nothing has
  * changed.  -EACCES: another subject holds one of them (*refused counts hosts, then ports), or
  * what on_claimed() said.  -EDQUOT: too many tokens.  -EALREADY: it has that token.
