@@ -18,6 +18,7 @@ FILE_LINES_WARN = 450
 # Tests are tables of rows, so their files may be longer.
 FILE_LINES = [("src/", 600), ("web/", 600), ("tools/", 600), ("bench/", 600), ("tests/", 900)]
 
+SKIPPED_FILES = {".git"}  # which a linked worktree has in place of the folder
 SKIPPED_FOLDERS = {".git", "build", "node_modules", "rvpn-state", "__pycache__"}
 # Bytes from elsewhere: inputs and texts that must stay as they came.
 VERBATIM = ("tests/corpus/", "tests/vectors/", "LICENSE")
@@ -72,7 +73,7 @@ def line_of(text, at):
 def files_of(tree):
     for folder, inner, names in os.walk(tree):
         inner[:] = sorted(d for d in inner if d not in SKIPPED_FOLDERS)
-        for name in sorted(names):
+        for name in sorted(set(names) - SKIPPED_FILES):
             path = pathlib.Path(folder, name)
             if path.is_file() and not path.is_symlink():
                 yield path.relative_to(tree).as_posix()
