@@ -148,7 +148,7 @@ static void on_ping(struct deadline *d)
 {
     struct websocket *w = LIST_OWNER(d, struct websocket, ping);
     const struct session_limits *limits = &w->edge->rules->limits;
-    int64_t due_ms = w->heard_ms + limits->ping_interval_ms - w->edge->loop->now_ms;
+    int64_t due_ms = w->heard_ms + limits->pulse.interval_ms - w->edge->loop->now_ms;
 
     if (w->liveness == WEBSOCKET_PINGED) {
         conn_reset(w->conn);
@@ -158,7 +158,7 @@ static void on_ping(struct deadline *d)
     } else {
         websocket_send(w, WS_OP_PING, WEBSOCKET_LAST, slice_of(NULL, 0));
         w->liveness = WEBSOCKET_PINGED;
-        loop_start_deadline(w->edge->loop, d, limits->ping_timeout_ms);
+        loop_start_deadline(w->edge->loop, d, limits->pulse.timeout_ms);
     }
 }
 
@@ -174,5 +174,5 @@ void websocket_init(struct websocket *w, struct edge *e, struct conn *conn,
     e->count.visitors++;
     conn_set_owner(conn, &websocket_conn_ops, w);
     hear(w);
-    loop_start_deadline(e->loop, &w->ping, e->rules->limits.ping_interval_ms);
+    loop_start_deadline(e->loop, &w->ping, e->rules->limits.pulse.interval_ms);
 }

@@ -10,7 +10,6 @@
 #define READ_TURN_BYTES 65536U       /* what one visitor may send while others wait for room */
 #define ANSWERS_MAX 262144U          /* to the device's own frames, above tunnel_high */
 #define ANSWERS_UNTRUSTED_MAX 16384U /* ... and in all to one without a token */
-#define PONG_MS 5000                 /* between pongs nobody asked for, see on_ping() */
 #define READ_LEAST_BYTES 4096U       /* less room is no room */
 
 static const struct conn_ops device_ops;
@@ -90,8 +89,7 @@ bool session_has_passed(const struct session *s, uint64_t mark)
 void session_block(struct session *s)
 {
     s->blocked++;
-    s->liveness = SESSION_QUIET;
-    loop_start_deadline(s->setting->loop, &s->ping, PONG_MS);
+    loop_start_deadline(s->setting->loop, &s->ping, pulse_on_blocked(&s->pulse));
 }
 
 void session_unblock(struct session *s)
@@ -264,8 +262,8 @@ static size_t on_bytes(void *owner, uint8_t *in, size_t len)
     size_t at = 0;
     int err = 0;
 
-    s->heard_ms = s->mux.now_ms = s->setting->loop->now_ms;
-    s->liveness = SESSION_QUIET;
+    s->mux.now_ms = s->setting->loop->now_ms;
+    pulse_on_heard(&s->pulse, s->mux.now_ms);
     while (at < len && !err && s->state != SESSION_GONE) {
         struct ws_event event;
         ssize_t used = ws_decoder_feed(&s->ws, in + at, len - at, &event);
@@ -330,60 +328,30 @@ static const struct conn_ops device_ops = {
     .on_lost = on_lost,
 };
 
-/* A tunnel that is not read because visitors are behind is not silent; and since its pings are not
- * read either, it gets some pongs unasked: clients give up after 16 s and more without a word. */
-static int64_t ping_blocked(struct session *s)
+static struct pulse_sight sight_of(const struct session *s)
 {
-    write_message(s, WS_OP_PONG, slice_of(NULL, 0));
-    return PONG_MS;
-}
-
-/* Looks how far what we send has got. */
-static void look_behind(struct session *s)
-{
-    s->delivered = conn_delivered(s->conn);
-    s->liveness = conn_queued(s->conn) || s->delivered < conn_wire_out(s->conn)
-                      ? SESSION_PINGED_BEHIND
-                      : SESSION_PINGED;
-}
-
-/* Whether the ping may still be on its way: what it stands behind gets on, if slowly. */
-static bool is_under_way(struct session *s)
-{
-    bool was_behind = s->liveness == SESSION_PINGED_BEHIND;
-    uint64_t before = s->delivered;
-
-    look_behind(s);
-    return was_behind && s->delivered > before;
-}
-
-/* Pings a silent device.  Returns when to look again. */
-static int64_t ping_silent(struct session *s)
-{
-    const struct session_limits *limits = &s->setting->limits;
-    int64_t silent_ms = s->setting->loop->now_ms - s->heard_ms;
-
-    if (silent_ms < limits->ping_interval_ms)
-        return limits->ping_interval_ms - silent_ms;
-    look_behind(s);
-    write_message(s, WS_OP_PING, slice_of(NULL, 0));
-    return limits->ping_timeout_ms;
+    return (struct pulse_sight){
+        .now_ms = s->setting->loop->now_ms,
+        .reading = s->blocked ? PULSE_IS_BLOCKED : PULSE_IS_READ,
+        .sent = conn_wire_out(s->conn),
+        .delivered = conn_delivered(s->conn),
+        .queued = conn_queued(s->conn),
+    };
 }
 
 static void on_ping(struct deadline *d)
 {
     struct session *s = LIST_OWNER(d, struct session, ping);
-    int64_t next_ms = s->setting->limits.ping_timeout_ms;
+    struct pulse_sight sight = sight_of(s);
+    int64_t again_ms;
 
-    if (s->blocked) {
-        next_ms = ping_blocked(s);
-    } else if (s->liveness == SESSION_QUIET) {
-        next_ms = ping_silent(s);
-    } else if (!is_under_way(s)) {
-        session_drop(s, "device_silent");
-        return;
+    switch (pulse_look(&s->pulse, &s->setting->limits.pulse, &sight, &again_ms)) {
+    case PULSE_WAIT: break;
+    case PULSE_SEND_PING: write_message(s, WS_OP_PING, slice_of(NULL, 0)); break;
+    case PULSE_SEND_PONG: write_message(s, WS_OP_PONG, slice_of(NULL, 0)); break;
+    case PULSE_DEAD: session_drop(s, "device_silent"); return;
     }
-    loop_start_deadline(s->setting->loop, &s->ping, next_ms);
+    loop_start_deadline(s->setting->loop, &s->ping, again_ms);
 }
 
 static void fill_seat(struct seat *seat, const struct session_peer *peer)
@@ -408,8 +376,8 @@ int session_new(const struct session_setting *setting, const struct session_peer
     s->owner = owner;
     s->conn = conn;
     s->grave.free = free_grave;
-    s->heard_ms = setting->loop->now_ms;
-    s->ended_ms = s->heard_ms - SESSION_GOODBYE_MS;
+    pulse_init(&s->pulse, setting->loop->now_ms);
+    s->ended_ms = setting->loop->now_ms - SESSION_GOODBYE_MS;
     list_init(&s->streams);
     list_init(&s->waiting);
     deadline_init(&s->ping, on_ping);
@@ -418,7 +386,7 @@ int session_new(const struct session_setting *setting, const struct session_peer
     ws_decoder_init(&s->ws, WS_FROM_DEVICE, WS_TEXT_REFUSED, 0);
     mux_init(&s->mux, &mux_ops, setting->gather, peer->dialect);
     registry_join(setting->registry, &s->seat);
-    loop_start_deadline(setting->loop, &s->ping, setting->limits.ping_interval_ms);
+    loop_start_deadline(setting->loop, &s->ping, setting->limits.pulse.interval_ms);
     conn_set_owner(conn, &device_ops, s);
     *out = s;
     return 0;

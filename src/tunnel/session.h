@@ -13,6 +13,7 @@
 #include "proto/control.h"
 #include "proto/ws.h"
 #include "tunnel/grant.h"
+#include "tunnel/pulse.h"
 #include "tunnel/registry.h"
 #include "tunnel/stream.h"
 
@@ -24,7 +25,7 @@ struct session_limits {
     struct flow_marks stream; /* what may wait for one visitor */
     size_t tunnel_high;       /* what may wait for the device before visitors are not read */
     uint32_t streams_max;
-    int64_t ping_interval_ms, ping_timeout_ms;
+    struct pulse_limits pulse;
     int64_t visitor_stall_ms, half_close_ms, tcp_silence_ms;
 };
 
@@ -79,15 +80,9 @@ struct session {
     unsigned blocked; /* streams whose visitor is so far behind that the tunnel is not read */
     struct grant *grants[SESSION_TOKENS_MAX];
     unsigned grant_count;
-    int64_t heard_ms; /* when bytes last came from the device */
-    enum {
-        SESSION_QUIET,
-        SESSION_PINGED,
-        SESSION_PINGED_BEHIND /* the ping is, or was at the last look, behind other bytes */
-    } liveness;
-    uint64_t delivered;      /* at the last look, see on_ping() */
+    struct pulse pulse;
     int64_t ended_ms;        /* when the last stream ended */
-    struct deadline ping;    /* the next ping, or the time for its pong */
+    struct deadline ping;    /* the next look at the pulse */
     struct deadline expiry;  /* of the first token to expire */
     struct deadline goodbye; /* LEAVING: send Close */
     uint16_t goodbye_code;

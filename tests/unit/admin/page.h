@@ -100,8 +100,8 @@ static inline struct page *page_new(void)
 
     assert_non_null(p);
     assert_int_equal(loop_init(&p->loop, NULL), 0);
-    p->rules.limits.ping_interval_ms = PAGE_PATIENCE_MS;
-    p->rules.limits.ping_timeout_ms = PAGE_PATIENCE_MS;
+    p->rules.limits.pulse.interval_ms = PAGE_PATIENCE_MS;
+    p->rules.limits.pulse.timeout_ms = PAGE_PATIENCE_MS;
     p->rules.dwell_ms = PAGE_PATIENCE_MS;
     p->rules.auth_timeout_ms = PAGE_PATIENCE_MS;
     edge_init(&p->edge, &(struct edge_parts){.workers = &p->edge,

@@ -146,8 +146,8 @@ static void who_answers_pings_stays_and_who_does_not_is_dropped(void **state)
     struct page *p = page_new();
 
     (void)state;
-    p->rules.limits.ping_interval_ms = 20;
-    p->rules.limits.ping_timeout_ms = 60;
+    p->rules.limits.pulse.interval_ms = 20;
+    p->rules.limits.pulse.timeout_ms = 60;
     assert_int_equal(echo_open(&p->edge, page_connect(p)), 0);
     for (int i = 0; i < 5; i++) {
         assert_int_equal(page_hear(p)->opcode, WS_OP_PING);
