@@ -1,6 +1,7 @@
 #include "admin/routes.h"
 
 #include "admin/assets.h"
+#include "admin/counts.h"
 #include "admin/demo.h"
 #include "admin/discovery.h"
 #include "admin/echo.h"
@@ -24,6 +25,7 @@ const struct front_route admin_routes[] = {
     {"GET", "/demo.css", assets_serve},
     {"GET", "/favicon.svg", assets_serve},
     {"GET", "/_apis/telebit.cloud/index.json", discovery_serve},
+    {"GET", "/api/relay", counts_serve},
     {"GET", "/api/tunnels", tunnels_serve},
     {"WEBSOCKET", "/ws/client", demo_start_client},
     {"WEBSOCKET", "/ws/admin", demo_start_admin},

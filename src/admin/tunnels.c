@@ -227,6 +227,6 @@ void tunnels_serve(const struct front_request *request)
                                                         .headers = "Cache-Control: no-store\r\n",
                                                         .body = slice_text(text)});
     else
-        front_refuse(request, 503, "The relay is out of memory.");
+        front_refuse_busy(request, 503, "The relay is out of memory.");
     free(text);
 }

@@ -9,7 +9,7 @@ static void end(struct websocket *w, const char *why)
     w->conn = NULL;
     deadline_stop(&w->ping);
     list_remove(&w->link);
-    w->edge->count.visitors--;
+    tally_sub(&w->edge->tally, TALLY_PENDING);
     w->ops->on_end(w, why);
 }
 
@@ -171,7 +171,7 @@ void websocket_init(struct websocket *w, struct edge *e, struct conn *conn,
     deadline_init(&w->ping, on_ping);
     list_init(&w->link);
     list_push(&e->sockets, &w->link);
-    e->count.visitors++;
+    tally_add(&e->tally, TALLY_PENDING);
     conn_set_owner(conn, &websocket_conn_ops, w);
     hear(w);
     loop_start_deadline(e->loop, &w->ping, e->rules->limits.pulse.interval_ms);

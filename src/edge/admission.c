@@ -10,15 +10,18 @@
 
 #define MESSAGE_MAX 65536U /* of one control message to a device */
 
-static const struct admission_refusal refusal_token = {"invalid access token", "E_INVALID_TOKEN"};
+static const struct admission_refusal refusal_token = {"invalid access token", "E_INVALID_TOKEN",
+                                                       TALLY_REFUSED_BAD_TOKEN};
 static const struct admission_refusal refusal_absent = {"specified token not present",
-                                                        "E_INVALID_TOKEN"};
-static const struct admission_refusal refusal_name = {"invalid server name", "E_INVALID_NAME"};
+                                                        "E_INVALID_TOKEN", TALLY_REFUSED_BAD_TOKEN};
+static const struct admission_refusal refusal_name = {"invalid server name", "E_INVALID_NAME",
+                                                      TALLY_REFUSED_BAD_NAME};
 static const struct admission_refusal refusal_taken = {"name is served by somebody else",
-                                                       "E_NAME_TAKEN"};
-static const struct admission_refusal refusal_port = {"port cannot be opened",
-                                                      "E_PORT_UNAVAILABLE"};
-static const struct admission_refusal refusal_many = {"too many tokens or names", "E_TOO_MANY"};
+                                                       "E_NAME_TAKEN", TALLY_REFUSED_NAME_TAKEN};
+static const struct admission_refusal refusal_port = {"port cannot be opened", "E_PORT_UNAVAILABLE",
+                                                      TALLY_REFUSED_PORT_UNAVAILABLE};
+static const struct admission_refusal refusal_many = {"too many tokens or names", "E_TOO_MANY",
+                                                      TALLY_REFUSED_TOO_MANY_NAMES};
 
 struct control_fault admission_fault(const struct admission_refusal *r)
 {

@@ -12,6 +12,7 @@
 struct admission_refusal {
     const char *message;
     const char *code;
+    enum tally_id why; /* of a token that is refused: what it is counted as */
 };
 
 struct control_fault admission_fault(const struct admission_refusal *r);

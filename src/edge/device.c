@@ -25,7 +25,7 @@ struct device {
 static const struct session_ops session_ops;
 
 static const struct admission_refusal refusal_pairing = {
-    "this relay does not pair devices; use a token", "E_NOT_SUPPORTED"};
+    "this relay does not pair devices; use a token", "E_NOT_SUPPORTED", TALLY_REFUSED_NO_TOKEN};
 
 static void free_grave(struct grave *g)
 {
@@ -63,6 +63,8 @@ static const struct admission_refusal *add_token(struct device *d, struct slice 
 {
     const struct admission_refusal *r = admission_add_token(d->edge, d->session, token, greeting);
 
+    if (r)
+        tally_add(&d->edge->tally, r->why);
     mind_auth_by(d);
     return r;
 }
@@ -78,7 +80,7 @@ static const struct admission_refusal *delete_token(struct device *d, struct sli
 static void refuse_command(struct device *d, const struct control *control)
 {
     char message[128], name[64];
-    struct admission_refusal r = {message, "E_UNKNOWN_COMMAND"};
+    struct admission_refusal r = {.message = message, .code = "E_UNKNOWN_COMMAND"};
 
     (void)snprintf(message, sizeof(message), "unknown command \"%s\"",
                    slice_write(control->command, name, sizeof(name)));
@@ -148,13 +150,14 @@ static void forget(struct device *d, const char *why)
     log_end(d, why);
     deadline_stop(&d->auth_by);
     (void)map_remove(&d->edge->devices, d->key);
-    d->edge->count.devices--;
+    d->edge->device_count--;
     loop_bury(d->edge->loop, &d->grave);
 }
 
 static void leave_for_token(struct device *d)
 {
-    static const struct admission_refusal expired = {"access token has expired", "E_TOKEN_EXPIRED"};
+    static const struct admission_refusal expired = {.message = "access token has expired",
+                                                     .code = "E_TOKEN_EXPIRED"};
 
     send_reply(d, 0, &expired);
     log_event(LOG_INFO, "token_expired", LOG_UINT("tunnel", d->id));
@@ -189,6 +192,7 @@ static void on_auth_by(struct deadline *deadline)
 {
     struct device *d = LIST_OWNER(deadline, struct device, auth_by);
 
+    tally_add(&d->edge->tally, TALLY_REFUSED_NO_TOKEN);
     session_leave(d->session, WS_CODE_POLICY, "no token");
 }
 
@@ -224,7 +228,7 @@ static int start_session(struct device *d, const struct front_request *request, 
         (void)map_remove(&e->devices, d->key);
         return err;
     }
-    e->count.devices++;
+    e->device_count++;
     log_event(LOG_INFO, "tunnel_start", LOG_UINT("tunnel", d->id),
               LOG_STR("peer", d->session->seat.peer), LOG_INT("dialect", peer.dialect),
               LOG_UINT("worker", e->worker));
@@ -268,6 +272,9 @@ static bool is_refused_in_http(const struct front_request *request, enum credent
 {
     int err = where == CREDENTIAL_BAD ? -EKEYREJECTED : admission_judge(request->edge, token);
 
+    if (err)
+        tally_add(&request->edge->tally,
+                  err == -EACCES ? TALLY_REFUSED_NAME_TAKEN : TALLY_REFUSED_BAD_TOKEN);
     if (err == -EACCES)
         front_refuse(request, 409, "A name of this token is served by somebody else.");
     else if (err)
@@ -278,15 +285,18 @@ static bool is_refused_in_http(const struct front_request *request, enum credent
 static bool is_refused(const struct front_request *request, enum credential where,
                        struct slice token)
 {
-    const struct edge *e = request->edge;
+    struct edge *e = request->edge;
     struct registry *registry = e->setting.registry;
 
     if (front_is_foreign(request)) {
+        tally_add(&e->tally, TALLY_REFUSED_FOREIGN_PAGE);
         front_refuse(request, 403, "Pages of other sites may not open a tunnel.");
         return true;
     }
     if (e->state == EDGE_DRAINING || registry_count(registry).sessions >= e->rules->tunnels_max) {
-        front_refuse(request, 503, "The relay takes no more devices right now.");
+        tally_add(&e->tally,
+                  e->state == EDGE_DRAINING ? TALLY_REFUSED_DRAINING : TALLY_REFUSED_TUNNELS_MAX);
+        front_refuse_busy(request, 503, "The relay takes no more devices right now.");
         return true;
     }
     return (where == CREDENTIAL_HEADER || where == CREDENTIAL_BAD) &&

@@ -9,6 +9,7 @@
 
 #include "base/map.h"
 #include "edge/trust.h"
+#include "meter/tally.h"
 #include "proto/hostname.h"
 #include "tunnel/session.h"
 
@@ -48,7 +49,7 @@ struct edge {
     struct loop *loop;
     const struct edge_rules *rules;
     const struct trust *trust; /* until the next reload */
-    struct edge *workers;      /* all of them, in order; only `mailbox` of others may be used */
+    struct edge *workers;      /* all of them, in order; of others, mailbox and tally only */
     unsigned worker_count;
     struct session_setting setting;
     struct gather gather;
@@ -58,10 +59,9 @@ struct edge {
     struct list fronts;   /* connections to the relay itself */
     struct list sockets;  /* WebSockets that end at the relay itself; admin's, see websocket.h */
     uint64_t last_id;     /* of visitors, fronts and sessions of this worker */
-    struct edge_counts {
-        uint32_t visitors; /* unrouted visitors and fronts */
-        uint32_t devices;
-    } count;
+    uint32_t device_count;
+    unsigned retries;   /* how often somebody was told to come back */
+    struct tally tally; /* may be read by all */
 };
 
 /* What an edge is made from. */

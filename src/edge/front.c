@@ -47,7 +47,7 @@ static struct conn *leave(struct front *f)
 
     f->state = FRONT_TAKEN;
     f->conn = NULL;
-    f->edge->count.visitors--;
+    tally_sub(&f->edge->tally, TALLY_PENDING);
     deadline_stop(&f->idle);
     list_remove(&f->link);
     loop_bury(f->edge->loop, &f->grave);
@@ -119,6 +119,15 @@ void front_respond_page(const struct front_request *request, int status, const c
 void front_refuse(const struct front_request *request, int status, const char *sentence)
 {
     front_respond_page(request, status, sentence, "Cache-Control: no-store\r\n");
+}
+
+void front_refuse_busy(const struct front_request *request, int status, const char *sentence)
+{
+    char headers[80];
+
+    (void)snprintf(headers, sizeof(headers), "Cache-Control: no-store\r\nRetry-After: %d\r\n",
+                   refuse_retry_s(request->edge->retries++));
+    front_respond_page(request, status, sentence, headers);
 }
 
 /* The port of a host that may leave it to its scheme. */
@@ -268,6 +277,7 @@ static void refuse_bad(struct front *f, int err)
                  : err == -EFBIG           ? 413
                                            : 400;
 
+    tally_add(&f->edge->tally, TALLY_REFUSED_NOT_UNDERSTOOD);
     refuse_http(leave(f), status, "The relay does not understand this request.", NULL);
 }
 
@@ -394,7 +404,7 @@ void front_start(struct edge *e, struct conn *conn, const struct stream_request 
     deadline_init(&f->idle, on_idle);
     loop_start_deadline(e->loop, &f->idle, e->rules->handshake_timeout_ms);
     list_push(&e->fronts, &f->link);
-    e->count.visitors++;
+    tally_add(&e->tally, TALLY_PENDING);
     conn_set_owner(conn, &front_ops, f);
 }
 

@@ -48,6 +48,9 @@ void front_respond_page(const struct front_request *request, int status, const c
 /* The same, not to be kept by anybody. */
 void front_refuse(const struct front_request *request, int status, const char *sentence);
 
+/* For want of room: the same with Retry-After, not the same for all, lest all come back at once. */
+void front_refuse_busy(const struct front_request *request, int status, const char *sentence);
+
 /* Whether the request comes from a page of another site (an Origin that is not ours). */
 bool front_is_foreign(const struct front_request *request);
 

@@ -24,6 +24,7 @@ static const struct {
     {414, "URI Too Long"},
     {421, "Misdirected Request"},
     {426, "Upgrade Required"},
+    {429, "Too Many Requests"},
     {431, "Request Header Fields Too Large"},
     {500, "Internal Server Error"},
     {501, "Not Implemented"},
@@ -39,6 +40,11 @@ const char *refuse_reason(int status)
             return reasons[i].reason;
     }
     return "Unknown";
+}
+
+int refuse_retry_s(unsigned told_before)
+{
+    return 5 + (int)(told_before * 7 % 11); /* 7: neighbours are told times far from each other */
 }
 
 size_t refuse_write_page(char out[REFUSE_PAGE_MAX], int status, const char *sentence)

@@ -30,6 +30,9 @@ void refuse_other(struct conn *c);
 /* "Not Found" for 404. */
 const char *refuse_reason(int status);
 
+/* Seconds for Retry-After: 5 to 15, spread evenly over those who are told. */
+int refuse_retry_s(unsigned told_before);
+
 /* The page alone.  Returns its length. */
 size_t refuse_write_page(char out[REFUSE_PAGE_MAX], int status, const char *sentence);
 

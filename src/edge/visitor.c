@@ -5,7 +5,7 @@
 #include "edge/device.h"
 #include "edge/front.h"
 #include "edge/names.h"
-#include "edge/refuse.h"
+#include "edge/refusal.h"
 #include "proto/sniff.h"
 
 #include <errno.h>
@@ -49,66 +49,25 @@ static struct conn *leave(struct visitor *v)
 
     v->state = VISITOR_GONE;
     v->conn = NULL;
-    v->edge->count.visitors--;
+    tally_sub(&v->edge->tally, TALLY_PENDING);
     deadline_stop(&v->sniff_by);
     list_remove(&v->link);
     loop_bury(v->edge->loop, &v->grave);
     return conn;
 }
 
-static void log_refused(const struct visitor *v, const char *why)
-{
-    log_event(LOG_INFO, "visitor_refused", LOG_UINT("visitor", v->id),
-              LOG_STR("service", stream_service_name[v->request.service]),
-              LOG_SLICE("host", hostname_slice(&v->request.host)),
-              LOG_UINT("port", v->request.port), LOG_STR("why", why));
-}
-
-/* What a visitor is told in its own protocol. */
-struct refusal {
-    int status;
-    enum refuse_alert alert;
-    const char *why;      /* for the log */
-    const char *sentence; /* %s is the host */
-    const char *headers;
-};
-
-static const struct refusal refusal_unknown = {
-    404, REFUSE_ALERT_UNRECOGNIZED_NAME, "unknown_name",
-    "No device has ever served %s on this relay. Is the name spelled right?", NULL};
-static const struct refusal refusal_full = {
-    503, REFUSE_ALERT_INTERNAL_ERROR, "device_full",
-    "The device that serves %s has as many visitors as it may have. Try again soon.",
-    "Retry-After: 5\r\n"};
-static const struct refusal refusal_trouble = {
-    503, REFUSE_ALERT_INTERNAL_ERROR, "no_resources",
-    "The relay cannot take a visitor for %s right now. Try again soon.", "Retry-After: 5\r\n"};
-static const struct refusal refusal_long_name = {
-    400, REFUSE_ALERT_UNRECOGNIZED_NAME, "name_too_long",
-    "The name %s is too long for the protocol that its device speaks.", NULL};
-
 static void refuse(struct visitor *v, const struct refusal *r)
 {
-    enum stream_service service = v->request.service;
-    char sentence[512];
-    struct conn *conn;
-
-    log_refused(v, r->why);
-    (void)snprintf(sentence, sizeof(sentence), r->sentence, v->request.host.text);
-    conn = leave(v);
-    switch (service) {
-    case STREAM_HTTP: refuse_http(conn, r->status, sentence, r->headers); return;
-    case STREAM_HTTPS: refuse_tls(conn, r->alert); return;
-    case STREAM_TCP: conn_reset(conn); return;
-    }
+    refusal_note(v->edge, v->id, &v->request, r->why);
+    refusal_tell(leave(v), &v->request, r); /* it is in its grave, and whole until the turn ends */
 }
 
 static void refuse_away(struct visitor *v, int64_t last_seen_unix)
 {
     int64_t ago = clock_unix() - last_seen_unix;
     char sentence[256];
-    struct refusal away = {503, REFUSE_ALERT_INTERNAL_ERROR, "device_away", sentence,
-                           "Retry-After: 10\r\n"};
+    struct refusal away = {TALLY_REFUSED_DEVICE_AWAY, 503, REFUSE_ALERT_INTERNAL_ERROR, 10,
+                           sentence};
 
     (void)snprintf(sentence, sizeof(sentence),
                    "The device that serves %%s is away. It was last seen %lld second%s ago.",
@@ -143,6 +102,7 @@ static void move(struct visitor *v, const struct route *to, const uint8_t *in, s
     };
     if (len)
         memcpy(p->bytes, in, len);
+    tally_add(&e->tally, TALLY_VISITORS_MOVED);
     p->fd = conn_detach(leave(v));
     mailbox_send(&e->workers[to->worker].loop->mailbox, &p->parcel);
 }
@@ -257,7 +217,7 @@ static size_t take_http(struct visitor *v, uint8_t *in, size_t len)
         return len;
     }
     if (!is_passable(v, in, len)) {
-        log_refused(v, "not_passable");
+        refusal_note(v->edge, v->id, &v->request, TALLY_REFUSED_NOT_PASSABLE);
         refuse_http(leave(v), 400, "The relay cannot pass this request on.", NULL);
         return len;
     }
@@ -291,8 +251,9 @@ static int bad_http_status(int err)
 
 static size_t refuse_bad(struct visitor *v, const struct sniffed *found, size_t len)
 {
-    log_event(LOG_INFO, "visitor_refused", LOG_UINT("visitor", v->id), LOG_INT("kind", found->kind),
-              LOG_STR("why", "not_understood"));
+    if (found->kind == SNIFFED_TLS || found->kind == SNIFFED_HTTP)
+        v->request.service = found->kind == SNIFFED_TLS ? STREAM_HTTPS : STREAM_HTTP;
+    refusal_note(v->edge, v->id, &v->request, TALLY_REFUSED_NOT_UNDERSTOOD);
     switch (found->kind) {
     case SNIFFED_TLS: refuse_tls(leave(v), REFUSE_ALERT_DECODE_ERROR); break;
     case SNIFFED_HTTP:
@@ -378,7 +339,7 @@ static void on_sniff_by(struct deadline *d)
 {
     struct visitor *v = LIST_OWNER(d, struct visitor, sniff_by);
 
-    log_event(LOG_INFO, "visitor_refused", LOG_UINT("visitor", v->id), LOG_STR("why", "too_slow"));
+    refusal_note(v->edge, v->id, &v->request, TALLY_REFUSED_TOO_SLOW);
     conn_finish(leave(v));
 }
 
@@ -388,6 +349,7 @@ static struct visitor *visitor_new(struct edge *e, int fd, const struct stream_r
 
     if (!v || conn_new(e->loop, fd, &visitor_ops, v, &v->conn)) {
         free(v);
+        refusal_note_unseen(e, request->port, TALLY_REFUSED_NO_RESOURCES);
         (void)close(fd);
         return NULL;
     }
@@ -397,14 +359,14 @@ static struct visitor *visitor_new(struct edge *e, int fd, const struct stream_r
     v->grave.free = free_grave;
     deadline_init(&v->sniff_by, on_sniff_by);
     list_push(&e->visitors, &v->link);
-    e->count.visitors++;
+    tally_add(&e->tally, TALLY_PENDING);
     return v;
 }
 
 /* Devices have a limit of their own. */
 static bool is_full(const struct edge *e)
 {
-    return e->loop->conns - e->count.devices >= e->rules->visitors_max;
+    return e->loop->conns - e->device_count >= e->rules->visitors_max;
 }
 
 void visitor_accept(struct edge *e, int fd, const struct address *peer, uint16_t port,
@@ -413,9 +375,11 @@ void visitor_accept(struct edge *e, int fd, const struct address *peer, uint16_t
     struct stream_request request = {.service = STREAM_TCP, .visitor = *peer, .port = port};
     struct visitor *v;
 
+    tally_add(&e->tally, TALLY_ACCEPTED);
     if (e->state == EDGE_DRAINING || is_full(e)) {
-        log_event(LOG_WARN, "visitor_refused", LOG_UINT("port", port),
-                  LOG_STR("why", e->state == EDGE_DRAINING ? "draining" : "visitors_max"));
+        refusal_note_unseen(e, port,
+                            e->state == EDGE_DRAINING ? TALLY_REFUSED_DRAINING
+                                                      : TALLY_REFUSED_VISITORS_MAX);
         (void)close(fd);
         return;
     }

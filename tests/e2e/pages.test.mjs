@@ -5,7 +5,8 @@ import { chromium } from 'playwright-core';
 import WebSocket from 'ws';
 import { scenario } from './lib/scene.mjs';
 import { deferred, until, within } from './lib/wait.mjs';
-import { world } from './lib/world.mjs';
+import { request } from './lib/visitors.mjs';
+import { get, world } from './lib/world.mjs';
 
 const CHROMIUM = process.env.RVPN_CHROMIUM ?? '/usr/bin/chromium';
 const noChromium = existsSync(CHROMIUM) ? false : `no ${CHROMIUM}`;
@@ -55,6 +56,20 @@ scenario(`the list of tunnels needs ${ADMIN}`, async (scene) => {
     assert.equal(list.counts.tunnels, 1);
     assert.equal(list.tunnels[0].names[0].host, 'a.example');
     assert.ok(Math.abs(Date.parse(list.tunnels[0].since) - Date.now()) < 60_000);
+});
+
+scenario(`what the relay has done and refused needs ${ADMIN}`, async (scene) => {
+    const w = await world(scene, 'C', { config: { workers: 2 } });
+    const status = async (token) => (await w.relay.fetch('/api/relay',
+        { headers: token ? { Authorization: `Bearer ${token}` } : {} })).status;
+    assert.deepEqual([await status(), await status('rubbish'), await status(w.token)],
+        [401, 401, 403]);
+    assert.equal((await get(w)).status, 200);
+    for (let i = 0; i < 4; i++)
+        assert.equal((await request({ port: w.relay.port, host: 'none.example' })).status, 404);
+    const counts = await w.relay.counts();
+    assert.deepEqual([counts.workers, counts.tunnels, counts.refused.unknown_name], [2, 1, 4]);
+    assert.ok(counts.accepted >= 10, `${counts.accepted} accepted`);
 });
 
 scenario('a page of another site gets no WebSocket of the demonstration', async (scene) => {

@@ -213,6 +213,15 @@ export class Relay {
         return JSON.parse(answer.body).tunnels;
     }
 
+    // What /api/relay says.
+    async counts() {
+        const answer = await this.fetch('/api/relay', {
+            headers: { Authorization: `Bearer ${this.adminToken()}` },
+        });
+        if (answer.status !== 200) throw new Error(`/api/relay: ${answer.status} ${answer.body}`);
+        return JSON.parse(answer.body);
+    }
+
     // Waits until /api/tunnels satisfies `probe(tunnels)`; gives what probe gave.
     untilTunnels(probe, what, ms) {
         return until(async () => probe(await this.tunnels()), what, ms);

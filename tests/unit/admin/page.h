@@ -148,7 +148,7 @@ static inline void page_free(struct page *p)
         page_turn(p, 20);
     page_turn(p, 20);
     assert_true(list_is_empty(&p->edge.sockets));
-    assert_int_equal(p->edge.count.visitors, 0);
+    assert_int_equal(tally_read(&p->edge.tally, TALLY_PENDING), 0);
     edge_fini(&p->edge);
     loop_fini(&p->loop);
     (void)close(p->log_fd);

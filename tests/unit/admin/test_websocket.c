@@ -9,7 +9,7 @@ static struct page *echoing(void)
     struct page *p = page_new();
 
     assert_int_equal(echo_open(&p->edge, page_connect(p)), 0);
-    assert_int_equal(p->edge.count.visitors, 1);
+    assert_int_equal(tally_read(&p->edge.tally, TALLY_PENDING), 1);
     return p;
 }
 
@@ -157,7 +157,7 @@ static void who_answers_pings_stays_and_who_does_not_is_dropped(void **state)
     for (int i = 0; i < 10 && p->state == PAGE_OPEN; i++)
         page_turn(p, 200);
     assert_int_equal(p->state, PAGE_ENDED);
-    assert_int_equal(p->edge.count.visitors, 0);
+    assert_int_equal(tally_read(&p->edge.tally, TALLY_PENDING), 0);
     page_free(p);
 }
 
@@ -178,7 +178,7 @@ static void the_relays_goodbye_is_1001(void **state)
     (void)state;
     page_turn(p, 1);
     admin_close_all(&p->edge);
-    assert_int_equal(p->edge.count.visitors, 0);
+    assert_int_equal(tally_read(&p->edge.tally, TALLY_PENDING), 0);
     page_hears_close(p, WS_CODE_GOING_AWAY);
     page_free(p);
 }

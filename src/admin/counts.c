@@ -1,0 +1,64 @@
+#include "admin/counts.h"
+
+#include "edge/credential.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+static void add_streams(const struct seat *s, void *arg)
+{
+    uint64_t *streams = arg;
+
+    *streams += meter_read(&s->meter, METER_STREAMS_OPEN);
+}
+
+static int put(json_t *object, const char *key, uint64_t value)
+{
+    return json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+static int put_range(json_t *object, const uint64_t sum[TALLY_IDS], unsigned from, unsigned to)
+{
+    int err = 0;
+
+    for (unsigned id = from; id < to && !err; id++)
+        err = put(object, tally_name[id], sum[id]);
+    return err;
+}
+
+char *counts_write(const struct edge *e)
+{
+    struct registry_counts counts = registry_count(e->setting.registry);
+    uint64_t sum[TALLY_IDS] = {0}, streams = 0;
+    json_t *root = json_object(), *refused = json_object();
+    char *text = NULL;
+
+    registry_each(e->setting.registry, add_streams, &streams);
+    for (unsigned i = 0; i < e->worker_count; i++)
+        tally_sum(&e->workers[i].tally, sum);
+    if (!put(root, "workers", e->worker_count) && !put(root, "tunnels", counts.sessions) &&
+        !put(root, "streams", streams) && !put_range(root, sum, 0, TALLY_REFUSED_FIRST) &&
+        !put_range(refused, sum, TALLY_REFUSED_FIRST, TALLY_IDS) &&
+        !json_object_set(root, "refused", refused))
+        text = json_dumps(root, JSON_COMPACT);
+    json_decref(refused);
+    json_decref(root);
+    return text;
+}
+
+void counts_serve(const struct front_request *request)
+{
+    char *text;
+
+    if (!credential_has_scope(request, "admin"))
+        return;
+    text = counts_write(request->edge);
+    if (text)
+        front_respond(request, &(struct front_response){.status = 200,
+                                                        .type = "application/json; charset=utf-8",
+                                                        .headers = "Cache-Control: no-store\r\n",
+                                                        .body = slice_text(text)});
+    else
+        front_refuse_busy(request, 503, "The relay is out of memory.");
+    free(text);
+}

@@ -1,0 +1,53 @@
+#include "edge/refusal.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+
+const struct refusal refusal_unknown = {
+    TALLY_REFUSED_UNKNOWN_NAME, 404, REFUSE_ALERT_UNRECOGNIZED_NAME, 0,
+    "No device has ever served %s on this relay. Is the name spelled right?"};
+const struct refusal refusal_full = {
+    TALLY_REFUSED_DEVICE_FULL, 503, REFUSE_ALERT_INTERNAL_ERROR, 5,
+    "The device that serves %s has as many visitors as it may have. Try again soon."};
+const struct refusal refusal_trouble = {
+    TALLY_REFUSED_NO_RESOURCES, 503, REFUSE_ALERT_INTERNAL_ERROR, 5,
+    "The relay cannot take a visitor for %s right now. Try again soon."};
+const struct refusal refusal_long_name = {
+    TALLY_REFUSED_NAME_TOO_LONG, 400, REFUSE_ALERT_UNRECOGNIZED_NAME, 0,
+    "The name %s is too long for the protocol that its device speaks."};
+
+void refusal_note(struct edge *e, uint64_t visitor, const struct stream_request *request,
+                  enum tally_id why)
+{
+    tally_add(&e->tally, why);
+    log_event(LOG_INFO, "visitor_refused", LOG_UINT("visitor", visitor),
+              LOG_STR("service", stream_service_name[request->service]),
+              LOG_SLICE("host", hostname_slice(&request->host)), LOG_UINT("port", request->port),
+              LOG_STR("why", tally_name[why]));
+}
+
+void refusal_note_unseen(struct edge *e, uint16_t port, enum tally_id why)
+{
+    tally_add(&e->tally, why);
+    log_event(LOG_WARN, "visitor_refused", LOG_UINT("port", port), LOG_STR("why", tally_name[why]));
+}
+
+static void tell_http(struct conn *conn, const struct stream_request *request,
+                      const struct refusal *r)
+{
+    char sentence[512], retry[40];
+
+    (void)snprintf(sentence, sizeof(sentence), r->sentence, request->host.text);
+    (void)snprintf(retry, sizeof(retry), "Retry-After: %d\r\n", r->retry_s);
+    refuse_http(conn, r->status, sentence, r->retry_s ? retry : NULL);
+}
+
+void refusal_tell(struct conn *conn, const struct stream_request *request, const struct refusal *r)
+{
+    switch (request->service) {
+    case STREAM_HTTP: tell_http(conn, request, r); return;
+    case STREAM_HTTPS: refuse_tls(conn, r->alert); return;
+    case STREAM_TCP: conn_reset(conn); return;
+    }
+}
