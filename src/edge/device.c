@@ -141,6 +141,7 @@ static void log_end(const struct device *d, const char *why)
               LOG_UINT("wire_to_device", meter_read(&seat->meter, METER_WIRE_TO_DEVICE)),
               LOG_UINT("payload_to_device", meter_read(&seat->meter, METER_PAYLOAD_TO_DEVICE)),
               LOG_UINT("payload_to_visitor", meter_read(&seat->meter, METER_PAYLOAD_TO_VISITOR)),
+              LOG_UINT("payload_dropped", meter_read(&seat->meter, METER_PAYLOAD_DROPPED)),
               LOG_UINT("streams", meter_read(&seat->meter, METER_STREAMS)),
               LOG_INT("seconds", clock_unix() - seat->since_unix), LOG_STR("why", why));
 }

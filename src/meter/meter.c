@@ -5,6 +5,7 @@ const char *const meter_name[METER_IDS] = {
     [METER_WIRE_TO_DEVICE] = "wire_to_device",
     [METER_PAYLOAD_TO_DEVICE] = "payload_to_device",
     [METER_PAYLOAD_TO_VISITOR] = "payload_to_visitor",
+    [METER_PAYLOAD_DROPPED] = "payload_dropped",
     [METER_FRAMES_FROM_DEVICE] = "frames_from_device",
     [METER_FRAMES_TO_DEVICE] = "frames_to_device",
     [METER_STREAMS] = "streams",

@@ -16,8 +16,9 @@
 enum meter_id {
     METER_WIRE_FROM_DEVICE, /* bytes of the tunnel's socket, below TLS */
     METER_WIRE_TO_DEVICE,
-    METER_PAYLOAD_TO_DEVICE, /* bytes that visitors sent and the tunnel took */
-    METER_PAYLOAD_TO_VISITOR,
+    METER_PAYLOAD_TO_DEVICE,  /* bytes that visitors sent and the tunnel took */
+    METER_PAYLOAD_TO_VISITOR, /* bytes that devices sent and a visitor's connection took over */
+    METER_PAYLOAD_DROPPED,    /* of these, what was still queued when the visitor was lost */
     METER_FRAMES_FROM_DEVICE, /* M-PROXY frames */
     METER_FRAMES_TO_DEVICE,
     METER_STREAMS,         /* opened so far */
@@ -39,7 +40,7 @@ static inline uint64_t meter_read(const struct meter *m, enum meter_id id)
     return atomic_load_explicit(&m->count[id], memory_order_relaxed);
 }
 
-/* The writer's three. */
+/* The writer's three.  Only a gauge ever falls. */
 static inline void meter_set(struct meter *m, enum meter_id id, uint64_t value)
 {
     atomic_store_explicit(&m->count[id], value, memory_order_relaxed);

@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* After a visitor's FIN, how long a device that has answered may be quiet before it is over. */
+/* After a visitor's FIN, how long a device that has answered may be quiet before it is over, if its
+ * tunnel has more than FEW streams: on a quieter one an answer may pause for as long as any. */
 #define ANSWERED_QUIET_MS 5000
+#define FEW 64U
 
 const char *const stream_service_name[] = {
     [STREAM_HTTP] = "http",
@@ -34,11 +36,11 @@ static void count(struct stream *st, enum meter_id id, uint64_t by)
         meter_add(&st->claim->meter, id, by);
 }
 
-static void uncount(struct stream *st, enum meter_id id, uint64_t by)
+static void uncount_open(struct stream *st)
 {
-    meter_sub(&st->session->seat.meter, id, by);
+    meter_sub(&st->session->seat.meter, METER_STREAMS_OPEN, 1);
     if (st->claim)
-        meter_sub(&st->claim->meter, id, by);
+        meter_sub(&st->claim->meter, METER_STREAMS_OPEN, 1);
 }
 
 static enum life_answer answer_of(const struct stream *st)
@@ -83,16 +85,14 @@ static void log_end(const struct stream *st)
               LOG_UINT("stream", st->id), LOG_STR("service", stream_service_name[st->service]),
               LOG_STR("name", st->claim ? st->claim->host : ""), LOG_UINT("port", st->port),
               LOG_UINT("to_device", st->to_device), LOG_UINT("to_visitor", st->to_visitor),
-              LOG_INT("ms", loop_of(st)->now_ms - st->opened_ms), LOG_STR("why", st->why));
+              LOG_UINT("dropped", st->dropped), LOG_INT("ms", loop_of(st)->now_ms - st->opened_ms),
+              LOG_STR("why", st->why));
 }
 
-/* What the visitor will never get has not been delivered. */
 static void drop_visitor(struct stream *st)
 {
-    size_t lost = conn_queued(st->visitor);
-
-    uncount(st, METER_PAYLOAD_TO_VISITOR, lost);
-    st->to_visitor -= lost;
+    st->dropped = conn_queued(st->visitor);
+    count(st, METER_PAYLOAD_DROPPED, st->dropped);
     conn_close(st->visitor);
     st->visitor = NULL;
 }
@@ -106,7 +106,7 @@ static void stream_free(struct stream *st)
     deadline_stop(&st->timer);
     deadline_stop(&st->stall);
     list_remove(&st->waiting);
-    uncount(st, METER_STREAMS_OPEN, 1);
+    uncount_open(st);
     st->session->mux.now_ms = loop_of(st)->now_ms;
     mux_remove(&st->session->mux, &st->mux);
     session_forget(st->session, st);
@@ -131,7 +131,8 @@ static void start_quiet(struct stream *st)
 
     if (st->state != STREAM_FLOWING)
         return;
-    if (st->talk == STREAM_ANSWERED && quiet_ms > ANSWERED_QUIET_MS)
+    if (st->talk == STREAM_ANSWERED && quiet_ms > ANSWERED_QUIET_MS &&
+        st->session->stream_count > FEW)
         quiet_ms = ANSWERED_QUIET_MS;
     loop_start_deadline(loop_of(st), &st->timer, quiet_ms);
 }
@@ -288,8 +289,15 @@ static void on_stall(struct deadline *d)
     (void)do_life(st, life_on_visitor_lost(&st->life));
 }
 
+/* Bytes that the visitor's socket has taken. */
+static uint64_t taken(const struct stream *st)
+{
+    return st->to_visitor - conn_queued(st->visitor);
+}
+
 static void start_stall(struct stream *st)
 {
+    st->stall_from = taken(st);
     loop_start_deadline(loop_of(st), &st->stall, limits_of(st)->visitor_stall_ms);
 }
 
@@ -305,15 +313,23 @@ static void on_queue(struct stream *st)
     do_flow(st, flow_on_queued(&st->flow, &limits_of(st)->stream, queued));
 }
 
+/* Any byte counts, but from who holds up the others of its tunnel. */
+static bool takes_enough(const struct stream *st)
+{
+    return st->flow.state != FLOW_BLOCKED ||
+           taken(st) - st->stall_from >= limits_of(st)->stream.low;
+}
+
 /* conn_ops.on_drain */
 static void on_drain(void *owner)
 {
     struct stream *st = owner;
 
-    start_stall(st); /* it takes bytes */
     on_queue(st);
     if (conn_queued(st->visitor) == 0)
         (void)do_life(st, life_on_drained(&st->life));
+    else if (takes_enough(st))
+        start_stall(st);
 }
 
 static const struct conn_ops visitor_ops = {

@@ -58,7 +58,9 @@ struct stream {
     struct deadline stall; /* runs while bytes wait for the visitor */
     uint64_t id;           /* for logs; unique in its session */
     uint64_t first_mark;   /* ALONE, PARTING: the end of the first frame; see session_mark() */
+    uint64_t stall_from;   /* what the visitor had taken when `stall` was started */
     uint64_t to_device, to_visitor;
+    uint64_t dropped; /* of to_visitor: what the visitor never took */
     int64_t opened_ms;
     enum stream_service service;
     uint16_t port;   /* of ours */

@@ -16,7 +16,7 @@
 #include <stdio.h>
 
 #define RIG_FRAMES 2000
-#define RIG_VISITORS 16
+#define RIG_VISITORS 80
 #define RIG_EVENTS 64
 
 int64_t __real_clock_unix_ms(void);
