@@ -11,8 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define REQUEST_MAX 131072U /* a request and its body, which no route of ours wants */
+#define BODY_MAX 16384U /* of a request; no route of ours wants it */
+#define REQUEST_MAX (HTTP_HEAD_MAX + BODY_MAX)
 #define QUEUE_HIGH 262144U  /* responses that wait; further requests do too */
+#define TAKEN_LEAST 262144U /* what who is behind must take in http_idle */
 #define ALLOW_SIZE 128U
 
 enum front_state {
@@ -28,7 +30,8 @@ struct front {
     enum front_kind kind;
     enum { FRONT_CONTINUE_DUE, FRONT_CONTINUE_SENT } continued;
     struct address peer;
-    struct deadline idle; /* a whole request must be here by then */
+    struct deadline idle; /* by then a whole request must be here, and answers must be taken */
+    uint64_t taken;       /* conn_wire_out() when it was started */
     size_t seen;          /* bytes of a request that was not whole when it was looked at */
     size_t due;           /* ... and how many it will be whole with, or 0 if that is not known */
     struct grave grave;
@@ -39,6 +42,12 @@ static const struct conn_ops front_ops;
 static void free_grave(struct grave *g)
 {
     free(LIST_OWNER(g, struct front, grave));
+}
+
+static void start_idle(struct front *f, int64_t in_ms)
+{
+    f->taken = conn_wire_out(f->conn);
+    loop_start_deadline(f->edge->loop, &f->idle, in_ms);
 }
 
 static struct conn *leave(struct front *f)
@@ -74,6 +83,7 @@ void front_respond(const struct front_request *request, const struct front_respo
 {
     struct front *f = request->front;
     bool closing = is_closing(f, request->head);
+    bool behind = f->state == FRONT_OPEN && conn_queued(f->conn);
     char date[CLOCK_HTTP_SIZE], fields[256], head[4096];
     struct slice body = {NULL, 0};
     int len;
@@ -99,8 +109,8 @@ void front_respond(const struct front_request *request, const struct front_respo
         conn_close(leave(f)); /* what follows a missing answer would be taken for it */
     else if (closing)
         conn_finish(leave(f));
-    else
-        loop_start_deadline(f->edge->loop, &f->idle, f->edge->rules->http_idle_ms);
+    else if (!behind) /* to ask again is no way to stay without reading */
+        start_idle(f, f->edge->rules->http_idle_ms);
 }
 
 void front_respond_page(const struct front_request *request, int status, const char *sentence,
@@ -303,7 +313,7 @@ static ssize_t measure(struct front *f, const uint8_t *in, size_t len, struct ht
         return head_len;
     if (head->framing == HTTP_FRAMING_LENGTH)
         f->due = (size_t)head_len + (size_t)head->content_length;
-    if (head->content_length > REQUEST_MAX)
+    if (head->content_length > BODY_MAX)
         return -EFBIG;
     http_body_init(&body, head);
     body_len = http_body_feed(&body, in + head_len, len - (size_t)head_len);
@@ -315,7 +325,7 @@ static ssize_t measure(struct front *f, const uint8_t *in, size_t len, struct ht
         f->continued = FRONT_CONTINUE_SENT;
         (void)conn_write(f->conn, go_on, sizeof(go_on) - 1);
     }
-    return len >= REQUEST_MAX ? -EFBIG : 0;
+    return len - (size_t)head_len >= BODY_MAX ? -EFBIG : 0;
 }
 
 static size_t room(void *owner)
@@ -376,9 +386,26 @@ static const struct conn_ops front_ops = {
     .on_lost = on_lost,
 };
 
+/* Who takes answers, if slowly, may go on; who takes too little of them is cut off, with a break:
+ * an end would make what is missing look as if it were not. */
+static void mind_behind(struct front *f)
+{
+    if (conn_wire_out(f->conn) - f->taken >= TAKEN_LEAST)
+        start_idle(f, f->edge->rules->http_idle_ms);
+    else
+        conn_reset(leave(f));
+}
+
 static void on_idle(struct deadline *d)
 {
-    conn_finish(leave(LIST_OWNER(d, struct front, idle)));
+    struct front *f = LIST_OWNER(d, struct front, idle);
+
+    if (conn_queued(f->conn))
+        mind_behind(f);
+    else if (f->seen)
+        refuse_http(leave(f), 408, "The request took too long to arrive.", NULL);
+    else
+        conn_finish(leave(f));
 }
 
 static int start_tls(const struct edge *e, struct conn *conn, const char *name)
@@ -402,7 +429,7 @@ void front_start(struct edge *e, struct conn *conn, const struct stream_request 
     f->peer = request->visitor;
     f->grave.free = free_grave;
     deadline_init(&f->idle, on_idle);
-    loop_start_deadline(e->loop, &f->idle, e->rules->handshake_timeout_ms);
+    start_idle(f, e->rules->handshake_timeout_ms);
     list_push(&e->fronts, &f->link);
     tally_add(&e->tally, TALLY_PENDING);
     conn_set_owner(conn, &front_ops, f);

@@ -335,12 +335,16 @@ static const struct conn_ops visitor_ops = {
     .on_lost = on_lost,
 };
 
+/* Only who has begun to speak HTTP can be told.  The others are owed nothing, no linger either. */
 static void on_sniff_by(struct deadline *d)
 {
     struct visitor *v = LIST_OWNER(d, struct visitor, sniff_by);
 
     refusal_note(v->edge, v->id, &v->request, TALLY_REFUSED_TOO_SLOW);
-    conn_finish(leave(v));
+    if (v->seen && v->last.kind == SNIFFED_HTTP)
+        refuse_http(leave(v), 408, "The request took too long to arrive.", NULL);
+    else
+        conn_close(leave(v));
 }
 
 static struct visitor *visitor_new(struct edge *e, int fd, const struct stream_request *request)

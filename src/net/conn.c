@@ -110,13 +110,6 @@ static size_t finishing_room(void *owner)
     return CONN_READ_MAX;
 }
 
-static size_t finishing_on_bytes(void *owner, uint8_t *in, size_t len)
-{
-    (void)owner;
-    (void)in;
-    return len;
-}
-
 static void finishing_on_eof(void *owner)
 {
     struct conn *c = owner;
@@ -127,9 +120,14 @@ static void finishing_on_eof(void *owner)
 
 static const struct conn_ops finishing_ops = {
     .room = finishing_room,
-    .on_bytes = finishing_on_bytes,
     .on_eof = finishing_on_eof,
 };
+
+static void start_draining(struct conn *c)
+{
+    c->drain_from = conn_queued(c);
+    loop_start_deadline(c->loop, &c->finish_by, c->drain_from ? CONN_DRAIN_MS : CONN_LINGER_MS);
+}
 
 static void on_finish_by(struct deadline *d)
 {
@@ -137,6 +135,8 @@ static void on_finish_by(struct deadline *d)
 
     if (c->sending == CONN_ENDED && c->manner == CONN_ENDS_WITH_RESET)
         outlet_reset_when_delivered(c);
+    else if (conn_queued(c) + CONN_DRAIN_LEAST <= c->drain_from)
+        start_draining(c);
     else if (conn_queued(c))
         conn_reset(c); /* an end here would make what was cut look whole */
     else
@@ -262,7 +262,7 @@ void conn_finish(struct conn *c)
     c->state = CONN_FINISHING;
     conn_set_owner(c, &finishing_ops, c);
     buf_drop(&c->kept, c->kept.len);
-    loop_start_deadline(c->loop, &c->finish_by, conn_queued(c) ? CONN_DRAIN_MS : CONN_LINGER_MS);
+    start_draining(c);
     conn_shut(c);
     loop_defer(c->loop, &c->turn);
 }

@@ -46,6 +46,7 @@ struct conn {
     struct buf kept;     /* what the owner has not taken */
     struct task turn;    /* flush, offer again, tell of a loss: at the end of this turn */
     struct deadline finish_by;
+    size_t drain_from; /* FINISHING: what was queued when finish_by was started */
     struct grave grave;
     uint64_t wire_in, wire_out;
 };

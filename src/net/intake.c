@@ -167,13 +167,30 @@ static void see_hangup(struct conn *c)
     conn_lose(c, err ? -err : -ECONNRESET);
 }
 
+/* What nobody will look at is not decrypted either. */
+static void swallow(struct conn *c)
+{
+    ssize_t got = recv(c->fd, c->loop->cipher, LOOP_CIPHER_BYTES, 0);
+
+    if (got > 0) {
+        c->wire_in += (size_t)got;
+    } else if (got == 0) {
+        see_eof(c);
+        tell_eof(c);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        conn_lose(c, -errno);
+    }
+}
+
 void intake_receive(struct conn *c, unsigned ready)
 {
     size_t room = c->receiving == CONN_RECEIVING ? c->ops->room(c->owner) : 0;
 
     if (room && c->kept.len > CONN_KEPT_MAX - TAKE_ROOM && conn_has_turn(c))
         return; /* what is kept is offered first, at the end of this turn */
-    if (room && c->tls)
+    if (room && c->state == CONN_FINISHING)
+        swallow(c);
+    else if (room && c->tls)
         receive_tls(c, room);
     else if (room)
         receive_plain(c, room);

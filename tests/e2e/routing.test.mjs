@@ -1,5 +1,6 @@
 // Which device a visitor reaches, and what a visitor for nobody is told.
 import assert from 'node:assert/strict';
+import { clientHello } from './lib/client_hello.mjs';
 import { classes } from './lib/devices.mjs';
 import { httpService, sha256, patternBytes } from './lib/services.mjs';
 import { scenario } from './lib/scene.mjs';
@@ -173,20 +174,6 @@ scenario('a ClientHello of many small TLS records reaches its device', async (sc
     await visitor.until((text) => text.length > 5 && text.charCodeAt(0) === 22, 'a ServerHello');
     visitor.destroy();
 });
-
-// What a TLS visitor of `host` sends first.
-async function clientHello(host) {
-    const { createServer } = await import('node:net');
-    const server = createServer();
-    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const hello = new Promise((resolve) => server.on('connection', (s) => s.once('data', (d) => {
-        resolve(d);
-        s.destroy();
-    })));
-    await handshake({ port: server.address().port, host }).catch(() => {});
-    server.close();
-    return hello;
-}
 
 for (const [what, bytes] of [
     ['nothing', ''],

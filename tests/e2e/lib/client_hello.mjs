@@ -1,3 +1,24 @@
+// ClientHellos: made, and looked into.
+import net from 'node:net';
+import tls from 'node:tls';
+
+// What a TLS visitor of `host` sends first.
+export async function clientHello(host) {
+    const server = net.createServer();
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const hello = new Promise((resolve) => server.on('connection', (s) => s.once('data', (d) => {
+        resolve(d);
+        s.destroy();
+    })));
+    tls.connect({ port: server.address().port, host: '127.0.0.1', servername: host })
+        .on('error', () => {});
+    try {
+        return await hello;
+    } finally {
+        server.close();
+    }
+}
+
 // The server name of a whole ClientHello, or null: what `sni` 1.0.0 did for the clients of 2016.
 export function serverName(bytes) {
     const hello = handshake(bytes);

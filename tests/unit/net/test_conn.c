@@ -459,6 +459,26 @@ static void who_never_takes_is_reset_in_the_end(void **state)
     assert_int_equal(peer.end, WIRE_RESET);
 }
 
+static void who_takes_enough_gets_more_time_and_no_longer(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        fill_up();
+    conn_finish(probe.conn);
+    probe.conn = NULL;
+    pump_times(&loop, 3);
+    wanted = BULK;
+    pump_until(&loop, peer_has_bytes, NULL); /* far more than CONN_DRAIN_LEAST */
+    for (int minutes = 0; minutes < 2; minutes++) {
+        assert_int_equal(wire_count_fds(), fds_before + 4);
+        skip_ms(CONN_DRAIN_MS + 20);
+        pump_times(&loop, 2);
+    }
+    assert_int_equal(wire_count_fds(), fds_before + 3);
+    pump_until(&loop, peer_has_end, NULL);
+    assert_int_equal(peer.end, WIRE_RESET);
+}
+
 static void finishing_with_a_reset_delivers_first(void **state)
 {
     (void)state;
@@ -600,6 +620,7 @@ int main(void)
         TEST(finishing_delivers_all_though_the_other_end_keeps_sending),
         TEST(who_never_ends_is_closed_after_the_linger),
         TEST(who_never_takes_is_reset_in_the_end),
+        TEST(who_takes_enough_gets_more_time_and_no_longer),
         TEST(finishing_with_a_reset_delivers_first),
         TEST(closing_drops_and_resetting_breaks),
         TEST(a_connection_moves_with_the_bytes_already_read),
