@@ -26,7 +26,7 @@ SHARED = [
     ("a lock", re.compile(r"\bpthread_(mutex|rwlock|cond|spin)_?\w*"),
      {"tunnel/registry", "net/mailbox"}),
     ("an atomic", re.compile(r"\b_Atomic\b|\bstdatomic\.h\b|\batomic_\w+|\b__(atomic|sync)_\w+"),
-     {"meter/meter", "meter/tally", "tunnel/registry", "net/mailbox"}),
+     {"meter/meter", "meter/tally", "tunnel/registry", "net/mailbox", "net/supply"}),
 ]
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)

@@ -26,6 +26,17 @@ static int put_range(json_t *object, const uint64_t sum[TALLY_IDS], unsigned fro
     return err;
 }
 
+static int put_supply(json_t *object, const struct supply *s)
+{
+    int err = put(object, "descriptors", supply_read_descriptors(s));
+
+    if (!err)
+        err = put(object, "descriptors_max", s ? s->descriptors_max : 0);
+    if (!err)
+        err = put(object, "memory", supply_read_memory(s));
+    return err ? err : put(object, "memory_max", s ? s->memory_max : 0);
+}
+
 char *counts_write(const struct edge *e)
 {
     struct registry_counts counts = registry_count(e->setting.registry);
@@ -38,6 +49,7 @@ char *counts_write(const struct edge *e)
         tally_sum(&e->workers[i].tally, sum);
     if (!put(root, "workers", e->worker_count) && !put(root, "tunnels", counts.sessions) &&
         !put(root, "streams", streams) && !put_range(root, sum, 0, TALLY_REFUSED_FIRST) &&
+        !put_supply(root, e->loop->supply) &&
         !put_range(refused, sum, TALLY_REFUSED_FIRST, TALLY_IDS) &&
         !json_object_set(root, "refused", refused))
         text = json_dumps(root, JSON_COMPACT);

@@ -23,16 +23,20 @@ void pool_init(struct pool *p, size_t spare_max)
 
 void pool_trim(struct pool *p)
 {
-    LIST_EACH (&p->spare, link)
-        free(owner(link));
-    list_init(&p->spare);
-    p->spare_count = 0;
+    for (; p->spare_least; p->spare_least--, p->spare_count--)
+        free(owner(list_take(&p->spare)));
+    p->spare_least = p->spare_count;
 }
 
 void pool_fini(struct pool *p)
 {
-    if (p->spare.next)
-        pool_trim(p);
+    p->spare_least = p->spare_count;
+    pool_trim(p);
+}
+
+size_t pool_bytes(const struct pool *p)
+{
+    return p->held_bytes + p->spare_count * (size_t)BUF_CHUNK_BIG;
 }
 
 static struct chunk *chunk_new(struct pool *p, size_t size)
@@ -44,6 +48,8 @@ static struct chunk *chunk_new(struct pool *p, size_t size)
         return NULL;
     if (spare)
         p->spare_count--;
+    if (p->spare_count < p->spare_least)
+        p->spare_least = p->spare_count;
     p->held_bytes += size;
     list_init(&c->link);
     c->start = c->end = 0;

@@ -22,6 +22,7 @@
 struct pool {
     struct list spare; /* big chunks */
     size_t spare_count;
+    size_t spare_least; /* that have been spare since pool_trim() */
     size_t spare_max;
     size_t held_bytes; /* in all chunks that are out, for gauges */
 };
@@ -36,8 +37,11 @@ struct buf {
 void pool_init(struct pool *p, size_t spare_max);
 void pool_fini(struct pool *p);
 
-/* Gives the spare chunks back to the system. */
+/* Frees the spare chunks that have not been needed since it was last called. */
 void pool_trim(struct pool *p);
+
+/* What the pool has taken from the heap. */
+size_t pool_bytes(const struct pool *p);
 
 void buf_init(struct buf *b, struct pool *p, size_t max);
 void buf_fini(struct buf *b);

@@ -5,6 +5,7 @@
 #include "edge/admission.h"
 #include "edge/credential.h"
 #include "edge/ports.h"
+#include "edge/shortage.h"
 #include "edge/visitor.h"
 #include "proto/control.h"
 #include "proto/ws_handshake.h"
@@ -300,6 +301,11 @@ static bool is_refused(const struct front_request *request, enum credential wher
         front_refuse_busy(request, 503, "The relay takes no more devices right now.");
         return true;
     }
+    if (shortage_for_device(e)) {
+        tally_add(&e->tally, TALLY_REFUSED_MEMORY);
+        front_refuse_busy(request, 503, "The relay has no memory for another device right now.");
+        return true;
+    }
     return (where == CREDENTIAL_HEADER || where == CREDENTIAL_BAD) &&
            is_refused_in_http(request, where, token);
 }
@@ -338,6 +344,15 @@ void device_drain_all(struct edge *e)
         if (d->session->stream_count == 0)
             session_leave(d->session, WS_CODE_GOING_AWAY, "relay is stopping");
     }
+}
+
+void device_on_memory_all(struct edge *e)
+{
+    size_t at = 0;
+    struct device *d;
+
+    while ((d = map_next(&e->devices, &at)))
+        session_on_memory(d->session);
 }
 
 void device_leave_all(struct edge *e, uint16_t code, const char *why)

@@ -22,4 +22,7 @@ void device_drain_all(struct edge *e);
 /* All go now. */
 void device_leave_all(struct edge *e, uint16_t code, const char *why);
 
+/* How it is with memory has changed: see loop_memory_level(). */
+void device_on_memory_all(struct edge *e);
+
 #endif

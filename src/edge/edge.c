@@ -2,7 +2,13 @@
 
 #include "edge/device.h"
 #include "edge/front.h"
+#include "edge/shortage.h"
 #include "edge/visitor.h"
+
+static void on_memory_level(void *receiver)
+{
+    device_on_memory_all(receiver);
+}
 
 void edge_init(struct edge *e, const struct edge_parts *parts)
 {
@@ -24,6 +30,8 @@ void edge_init(struct edge *e, const struct edge_parts *parts)
     list_init(&e->visitors);
     list_init(&e->fronts);
     list_init(&e->sockets);
+    shortage_init(e);
+    e->loop->on_memory_level = on_memory_level;
 }
 
 void edge_fini(struct edge *e)

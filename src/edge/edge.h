@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "edge/trust.h"
 #include "meter/tally.h"
+#include "net/listener.h"
 #include "proto/hostname.h"
 #include "tunnel/session.h"
 
@@ -58,7 +59,8 @@ struct edge {
     struct list visitors; /* that have not been routed yet */
     struct list fronts;   /* connections to the relay itself */
     struct list sockets;  /* WebSockets that end at the relay itself; admin's, see websocket.h */
-    uint64_t last_id;     /* of visitors, fronts and sessions of this worker */
+    struct deadline shortage; /* running since somebody was last refused; see shortage.h */
+    uint64_t last_id;         /* of visitors, fronts and sessions of this worker */
     uint32_t device_count;
     unsigned retries;   /* how often somebody was told to come back */
     struct tally tally; /* may be read by all */
@@ -71,6 +73,7 @@ struct edge_parts {
     unsigned worker_count;
     struct loop *loop;
     struct registry *registry;
+    struct supply *supply;
     const struct edge_rules *rules;
     const struct trust *trust;
 };

@@ -31,9 +31,10 @@ struct front {
     enum { FRONT_CONTINUE_DUE, FRONT_CONTINUE_SENT } continued;
     struct address peer;
     struct deadline idle; /* by then a whole request must be here, and answers must be taken */
-    uint64_t taken;       /* conn_wire_out() when it was started */
-    size_t seen;          /* bytes of a request that was not whole when it was looked at */
-    size_t due;           /* ... and how many it will be whole with, or 0 if that is not known */
+    int64_t quiet_since_ms;
+    uint64_t taken; /* conn_wire_out() when it was started */
+    size_t seen;    /* bytes of a request that was not whole when it was looked at */
+    size_t due;     /* ... and how many it will be whole with, or 0 if that is not known */
     struct grave grave;
 };
 
@@ -269,6 +270,7 @@ static void handle(struct front *f, const struct http_head *head)
 
     f->continued = FRONT_CONTINUE_DUE;
     f->seen = f->due = 0;
+    f->quiet_since_ms = f->edge->loop->now_ms;
     if (head->has_host && !names_is_own(f->edge->rules, &head->host))
         front_refuse(&request, 421, "This connection leads to the relay, not to that name.");
     else if (head->target_form == HTTP_TARGET_ASTERISK)
@@ -428,11 +430,24 @@ void front_start(struct edge *e, struct conn *conn, const struct stream_request 
     f->kind = kind;
     f->peer = request->visitor;
     f->grave.free = free_grave;
+    f->quiet_since_ms = e->loop->now_ms;
     deadline_init(&f->idle, on_idle);
     start_idle(f, e->rules->handshake_timeout_ms);
     list_push(&e->fronts, &f->link);
     tally_add(&e->tally, TALLY_PENDING);
     conn_set_owner(conn, &front_ops, f);
+}
+
+void front_drop_silent(struct edge *e, int64_t before_ms, unsigned most)
+{
+    LIST_EACH (&e->fronts, link) {
+        struct front *f = LIST_OWNER(link, struct front, link);
+
+        if (!most--)
+            return;
+        if (f->quiet_since_ms <= before_ms && !conn_queued(f->conn))
+            conn_close(leave(f));
+    }
 }
 
 void front_close_all(struct edge *e)

@@ -65,6 +65,10 @@ enum front_kind { FRONT_PLAIN, FRONT_TLS };
 void front_start(struct edge *e, struct conn *conn, const struct stream_request *request,
                  enum front_kind kind);
 
+/* Drops those, `most` at most, whose last request was answered, or that came, before `before_ms`.
+ */
+void front_drop_silent(struct edge *e, int64_t before_ms, unsigned most);
+
 /* Closes all that are open. */
 void front_close_all(struct edge *e);
 

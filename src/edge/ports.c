@@ -1,6 +1,7 @@
 #include "edge/ports.h"
 
 #include "base/log.h"
+#include "edge/shortage.h"
 #include "edge/visitor.h"
 #include "net/listener.h"
 
@@ -36,7 +37,7 @@ static void on_trouble(struct listener *l, int err)
 {
     struct open_port *p = LIST_OWNER(l, struct open_port, listener);
 
-    log_event(LOG_WARN, "accept_paused", LOG_UINT("port", p->port), LOG_STR("why", strerror(-err)));
+    shortage_on_trouble(p->edge, l, p->port, err);
 }
 
 static int start(struct edge *e, uint16_t port)

@@ -13,6 +13,12 @@ const struct refusal refusal_full = {
 const struct refusal refusal_trouble = {
     TALLY_REFUSED_NO_RESOURCES, 503, REFUSE_ALERT_INTERNAL_ERROR, 5,
     "The relay cannot take a visitor for %s right now. Try again soon."};
+const struct refusal refusal_descriptors = {
+    TALLY_REFUSED_DESCRIPTORS, 503, REFUSE_ALERT_INTERNAL_ERROR, 5,
+    "The relay has as many visitors as it can have, and no room for one of %s. Try again soon."};
+const struct refusal refusal_memory = {
+    TALLY_REFUSED_MEMORY, 503, REFUSE_ALERT_INTERNAL_ERROR, 5,
+    "The relay has no memory for a visitor of %s right now. Try again soon."};
 const struct refusal refusal_long_name = {
     TALLY_REFUSED_NAME_TOO_LONG, 400, REFUSE_ALERT_UNRECOGNIZED_NAME, 0,
     "The name %s is too long for the protocol that its device speaks."};

@@ -19,6 +19,8 @@ struct refusal {
 extern const struct refusal refusal_unknown;
 extern const struct refusal refusal_full;
 extern const struct refusal refusal_trouble;
+extern const struct refusal refusal_descriptors;
+extern const struct refusal refusal_memory;
 extern const struct refusal refusal_long_name;
 
 /* Counts and logs it; `visitor` is the number it has in the log. */

@@ -6,6 +6,7 @@
 #include "edge/front.h"
 #include "edge/names.h"
 #include "edge/refusal.h"
+#include "edge/shortage.h"
 #include "proto/sniff.h"
 
 #include <errno.h>
@@ -31,6 +32,7 @@ struct visitor {
     struct sniffed last;      /* SNIFFING: how far the last look got, at ... */
     size_t seen;              /* ... so many bytes */
     struct deadline sniff_by; /* running while SNIFFING */
+    int64_t came_ms;
     unsigned moves;
     struct grave grave;
 };
@@ -104,6 +106,7 @@ static void move(struct visitor *v, const struct route *to, const uint8_t *in, s
         memcpy(p->bytes, in, len);
     tally_add(&e->tally, TALLY_VISITORS_MOVED);
     p->fd = conn_detach(leave(v));
+    loop_take_descriptor(e->loop); /* until it is a conn again */
     mailbox_send(&e->workers[to->worker].loop->mailbox, &p->parcel);
 }
 
@@ -148,8 +151,13 @@ static struct stream *route(struct visitor *v, const uint8_t *in, size_t len)
 {
     struct edge *e = v->edge;
     struct route to = {0};
+    const struct refusal *shortage = shortage_for_visitor(e);
 
     v->state = VISITOR_ROUTED;
+    if (v->moves == 0 && shortage) {
+        refuse(v, shortage);
+        return NULL;
+    }
     switch (find(v, &to)) {
     case REGISTRY_UNKNOWN: refuse(v, &refusal_unknown); return NULL;
     case REGISTRY_AWAY: refuse_away(v, to.last_seen_unix); return NULL;
@@ -360,6 +368,7 @@ static struct visitor *visitor_new(struct edge *e, int fd, const struct stream_r
     v->edge = e;
     v->id = edge_new_id(e);
     v->request = *request;
+    v->came_ms = e->loop->now_ms;
     v->grave.free = free_grave;
     deadline_init(&v->sniff_by, on_sniff_by);
     list_push(&e->visitors, &v->link);
@@ -420,7 +429,21 @@ void visitor_open_parcel(struct parcel *parcel, void *receiver)
         else /* it has gone meanwhile; there may be another one */
             (void)route(v, p->bytes, p->len);
     }
+    if (e)
+        loop_give_descriptor(e->loop);
     free(p);
+}
+
+void visitor_drop_silent(struct edge *e, int64_t before_ms, unsigned most)
+{
+    LIST_EACH (&e->visitors, link) { /* the oldest first */
+        struct visitor *v = LIST_OWNER(link, struct visitor, link);
+
+        if (!most-- || v->came_ms > before_ms)
+            return;
+        refusal_note(e, v->id, &v->request, TALLY_REFUSED_DESCRIPTORS);
+        conn_close(leave(v));
+    }
 }
 
 void visitor_close_all(struct edge *e)

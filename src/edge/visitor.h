@@ -34,6 +34,10 @@ void visitor_open_parcel(struct parcel *parcel, void *receiver);
 /* Closes the unrouted ones. */
 void visitor_close_all(struct edge *e);
 
+/* Drops those, `most` at most, that came before `before_ms` and have not said yet where they want
+ * to go. */
+void visitor_drop_silent(struct edge *e, int64_t before_ms, unsigned most);
+
 /* session_ops.on_unserved(): tells a visitor that its device could not serve it.  Takes it. */
 void visitor_refuse_unserved(struct conn *conn, enum stream_service service);
 

@@ -123,10 +123,16 @@ static const struct conn_ops finishing_ops = {
     .on_eof = finishing_on_eof,
 };
 
+static int64_t linger_ms(const struct conn *c)
+{
+    return supply_descriptors(c->loop->supply) == SUPPLY_AMPLE ? CONN_LINGER_MS
+                                                               : CONN_SHORT_LINGER_MS;
+}
+
 static void start_draining(struct conn *c)
 {
     c->drain_from = conn_queued(c);
-    loop_start_deadline(c->loop, &c->finish_by, c->drain_from ? CONN_DRAIN_MS : CONN_LINGER_MS);
+    loop_start_deadline(c->loop, &c->finish_by, c->drain_from ? CONN_DRAIN_MS : linger_ms(c));
 }
 
 static void on_finish_by(struct deadline *d)
@@ -173,6 +179,8 @@ int conn_new(struct loop *loop, int fd, const struct conn_ops *ops, void *owner,
         return err;
     }
     loop->conns++;
+    loop->fixed_bytes += CONN_FIXED_BYTES;
+    loop_take_descriptor(loop);
     *out = c;
     return 0;
 }
@@ -193,6 +201,7 @@ int conn_start_tls(struct conn *c, SSL_CTX *context)
         return err;
     }
     c->tls = t;
+    c->loop->fixed_bytes += CONN_TLS_BYTES;
     return 0;
 }
 
@@ -219,9 +228,11 @@ static void dismantle(struct conn *c)
 {
     c->state = CONN_CLOSED;
     c->loop->conns--;
+    loop_give_descriptor(c->loop);
     task_cancel(&c->turn);
     deadline_stop(&c->finish_by);
     loop_unwatch(c->loop, &c->watch);
+    c->loop->fixed_bytes -= CONN_FIXED_BYTES + (c->tls ? CONN_TLS_BYTES : 0);
     if (c->tls)
         tls_fini(c->tls);
     free(c->tls);

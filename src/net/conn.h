@@ -23,11 +23,12 @@
 #include <openssl/ssl.h>
 #include <sys/uio.h>
 
-#define CONN_READ_MAX 262144U /* one recv() of a plain conn */
-#define CONN_KEPT_MAX 524288U /* most bytes an owner may leave untaken */
-#define CONN_IOV_MAX 1024U    /* most entries of one conn_writev() */
-#define CONN_LINGER_MS 2000   /* how long conn_finish() waits for the other end's FIN */
-#define CONN_DRAIN_MS 60000   /* ... and before that, for it to take all that is queued, or ... */
+#define CONN_READ_MAX 262144U    /* one recv() of a plain conn */
+#define CONN_KEPT_MAX 524288U    /* most bytes an owner may leave untaken */
+#define CONN_IOV_MAX 1024U       /* most entries of one conn_writev() */
+#define CONN_LINGER_MS 2000      /* how long conn_finish() waits for the other end's FIN */
+#define CONN_SHORT_LINGER_MS 200 /* ... while descriptors are short */
+#define CONN_DRAIN_MS 60000 /* ... and before that, for it to take all that is queued, or ... */
 #define CONN_DRAIN_LEAST 1048576 /* ... so much of it, and then as long again */
 #define CONN_QUEUE_MAX 67108864  /* a backstop: owners keep to marks far below */
 

@@ -9,6 +9,10 @@
 #include "net/conn.h"
 #include "net/tls.h"
 
+/* What it costs beside its queues: itself, its owner and what the system's heap adds; and an SSL
+ * with its buffers. */
+#define CONN_FIXED_BYTES 2048U
+#define CONN_TLS_BYTES 24576U
 #define RECORD_BYTES 16384U /* the largest TLS record's plaintext (RFC 8446 5.1) */
 
 enum conn_state {

@@ -6,17 +6,56 @@
 
 #define ACCEPTS_PER_TURN 64
 
+static void try_again(struct listener *l)
+{
+    l->state = LISTENER_TRYING;
+    task_cancel(&l->relief);
+    loop_set_interest(l->loop, &l->watch, LOOP_READ);
+    loop_start_deadline(l->loop, &l->retry, LISTENER_CALM_MS);
+}
+
+static void on_relief(struct task *t)
+{
+    try_again(LIST_OWNER(t, struct listener, relief));
+}
+
 static void on_retry(struct deadline *d)
 {
     struct listener *l = LIST_OWNER(d, struct listener, retry);
 
-    loop_set_interest(l->loop, &l->watch, LOOP_READ);
+    if (l->state == LISTENER_PAUSED) {
+        try_again(l);
+        return;
+    }
+    l->state = LISTENER_WELL;
+    l->on_trouble(l, 0);
+}
+
+static void pause_accepting(struct listener *l, int err)
+{
+    loop_set_interest(l->loop, &l->watch, 0);
+    loop_start_deadline(l->loop, &l->retry, LISTENER_RETRY_MS);
+    loop_want_descriptor(l->loop, &l->relief);
+    l->on_trouble(l, err);
+    l->state = LISTENER_PAUSED;
 }
 
 /* Errors of the connection that accept() would have returned, not of the listener: accept(2). */
 static bool is_passing(int err)
 {
     return err == ECONNABORTED || err == EINTR || err == EPROTO || err == EPERM;
+}
+
+/* Returns the connection or -Exxx.  The last few descriptors are not for connections. */
+static int accept_one(struct listener *l, struct address *peer)
+{
+    socklen_t len = sizeof(*peer);
+    int fd;
+
+    if (supply_descriptors(l->loop->supply) == SUPPLY_OUT)
+        return -EMFILE;
+    fd = accept4(l->watch.fd, &peer->sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    return fd == -1 ? -errno : fd;
 }
 
 static void on_ready(struct watch *w, unsigned ready)
@@ -26,21 +65,17 @@ static void on_ready(struct watch *w, unsigned ready)
     (void)ready;
     for (unsigned i = 0; i < ACCEPTS_PER_TURN && l->watch.fd != -1; i++) {
         struct address peer = {0};
-        socklen_t len = sizeof(peer);
-        int err, fd = accept4(l->watch.fd, &peer.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept_one(l, &peer);
 
-        if (fd != -1) {
+        if (fd >= 0) {
             address_unmap(&peer);
             l->on_accept(l, fd, &peer);
             continue;
         }
-        err = -errno;
-        if (err == -EAGAIN)
+        if (fd == -EAGAIN)
             return;
-        if (!is_passing(-err)) {
-            loop_set_interest(l->loop, &l->watch, 0);
-            loop_start_deadline(l->loop, &l->retry, LISTENER_RETRY_MS);
-            l->on_trouble(l, err);
+        if (!is_passing(-fd)) {
+            pause_accepting(l, fd);
             return;
         }
     }
@@ -115,12 +150,16 @@ int listener_start(struct listener *l, struct loop *loop, const struct address *
         return fd;
     l->loop = loop;
     l->watch.on_ready = on_ready;
+    l->state = LISTENER_WELL;
     deadline_init(&l->retry, on_retry);
+    task_init(&l->relief, on_relief);
     err = address_of_socket(fd, &l->bound);
     if (!err)
         err = loop_watch(loop, &l->watch, fd, LOOP_READ);
     if (err)
         (void)close(fd);
+    else
+        loop_take_descriptor(loop);
     return err;
 }
 
@@ -131,6 +170,8 @@ void listener_stop(struct listener *l)
     if (!l->loop || fd == -1)
         return;
     deadline_stop(&l->retry);
+    task_cancel(&l->relief);
     loop_unwatch(l->loop, &l->watch);
     (void)close(fd);
+    loop_give_descriptor(l->loop);
 }

@@ -1,7 +1,8 @@
 /* listener.h - a listening TCP socket on one loop.
  *
  * Every worker has one of its own for the same address (SO_REUSEPORT): the kernel shares the
- * visitors out.  When descriptors run out it stops accepting and tries again by itself.
+ * visitors out.  When descriptors or memory run out it stops accepting, and goes on when one of its
+ * loop comes free, or tries again by itself.
  *
  * Threads: belongs to its loop.
  * Errors:  0 on success, -Exxx.
@@ -15,17 +16,25 @@
 struct listener {
     struct watch watch;
     struct loop *loop;
-    struct deadline retry; /* running while accepting is paused */
+    enum {
+        LISTENER_WELL,
+        LISTENER_PAUSED, /* accepts nothing until `retry` or `relief` */
+        LISTENER_TRYING, /* accepts again; is well if that goes well until `retry` */
+    } state;
+    struct deadline retry;
+    struct task relief; /* a descriptor has come free */
     struct address bound;
 
     /* A connection has come; `fd` is non-blocking and the callee's to close. */
     void (*on_accept)(struct listener *l, int fd, const struct address *peer);
 
-    /* accept() failed for want of a resource; accepting goes on in LISTENER_RETRY_MS. */
+    /* Accepting has just been paused for want of a resource, each time anew: `err` is -Exxx, and
+     * `state` what it was before.  Or it is well again: `err` is 0. */
     void (*on_trouble)(struct listener *l, int err);
 };
 
 #define LISTENER_RETRY_MS 100
+#define LISTENER_CALM_MS 1000 /* without a failure: it is well again */
 
 /* Opens, binds and watches.  The caller has set the two callbacks.  Port 0 takes a free one, which
  * is in l->bound afterwards; [::] is 0.0.0.0 where IPv6 is absent. */

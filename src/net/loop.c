@@ -3,6 +3,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -10,7 +11,9 @@
 
 #define EVENTS_PER_TURN 256
 #define SPARE_CHUNKS 64 /* 4 MiB of big chunks are kept for the next burst */
-#define IDLE_TRIM_MS 1000
+#define TRIM_MS 1000
+#define TRIM_BYTES 1048576U /* less is not worth a walk through the heap */
+#define SHORT_LOOK_MS 100   /* while memory is short: other loops may have given back */
 
 static void on_bell(struct watch *w, unsigned ready)
 {
@@ -27,6 +30,7 @@ int loop_init(struct loop *l, void *receiver)
     *l = (struct loop){.epoll_fd = -1, .now_ms = clock_now_ms()};
     list_init(&l->tasks);
     list_init(&l->graves);
+    list_init(&l->wanting);
     pool_init(&l->pool, SPARE_CHUNKS);
     wheel_init(&l->wheel, l->now_ms);
     err = mailbox_init(&l->mailbox, receiver);
@@ -133,6 +137,23 @@ void task_cancel(struct task *t)
     list_remove(&t->link);
 }
 
+void loop_want_descriptor(struct loop *l, struct task *t)
+{
+    if (list_is_empty(&t->link))
+        list_push(&l->wanting, &t->link);
+}
+
+void loop_take_descriptor(struct loop *l)
+{
+    supply_take_descriptor(l->supply);
+}
+
+void loop_give_descriptor(struct loop *l)
+{
+    supply_give_descriptor(l->supply);
+    list_move_all(&l->wanting, &l->tasks);
+}
+
 void loop_bury(struct loop *l, struct grave *g)
 {
     list_push(&l->graves, &g->link);
@@ -167,16 +188,68 @@ static void call_ready(const struct epoll_event *events, int count)
     }
 }
 
-/* How long to wait for events: not at all while a parcel or a task waits; a second at most while
- * spare chunks are held, so that an idle worker gives them back. */
+size_t loop_memory(const struct loop *l)
+{
+    return pool_bytes(&l->pool) + l->fixed_bytes;
+}
+
+enum supply_level loop_memory_level(const struct loop *l)
+{
+    return l->memory.level;
+}
+
+/* Spare chunks go back to the heap, and the heap's free pages to the system when there must be many
+ * of them: free() keeps what lies below something that is still in use. */
+static void trim(struct loop *l)
+{
+    pool_trim(&l->pool);
+    l->memory.trim_at_ms = 0;
+    if (l->memory.peak_bytes - l->memory.lately_bytes < TRIM_BYTES)
+        return;
+    l->memory.peak_bytes = l->memory.lately_bytes;
+    (void)malloc_trim(0);
+}
+
+static void mind_memory(struct loop *l)
+{
+    size_t held = loop_memory(l);
+    enum supply_level before = l->memory.level;
+
+    l->memory.told_bytes = supply_tell_memory(l->supply, l->memory.told_bytes, held);
+    l->memory.level = supply_memory(l->supply, before);
+    if (l->memory.level != before && l->on_memory_level)
+        l->on_memory_level(l->mailbox.receiver);
+    if (held > l->memory.peak_bytes)
+        l->memory.peak_bytes = held;
+    if (held > l->memory.lately_bytes)
+        l->memory.lately_bytes = held;
+    if (l->memory.trim_at_ms && l->now_ms >= l->memory.trim_at_ms)
+        trim(l);
+    if (!l->memory.trim_at_ms &&
+        (l->pool.spare_count || l->memory.peak_bytes - held >= TRIM_BYTES)) {
+        l->memory.trim_at_ms = l->now_ms + TRIM_MS;
+        l->memory.lately_bytes = held;
+    }
+}
+
+static int shorter(int wait, int64_t most)
+{
+    if (most < 0)
+        most = 0;
+    return wait < 0 || wait > most ? (int)most : wait;
+}
+
+/* How long to wait for events: not at all while a parcel or a task waits. */
 static int wait_ms(struct loop *l)
 {
     int wait = wheel_wait_ms(&l->wheel, l->now_ms);
 
     if (!list_is_empty(&l->tasks) || !mailbox_may_sleep(&l->mailbox))
         return 0;
-    if (l->pool.spare_count && (wait < 0 || wait > IDLE_TRIM_MS))
-        return IDLE_TRIM_MS;
+    if (l->memory.trim_at_ms)
+        wait = shorter(wait, l->memory.trim_at_ms - l->now_ms);
+    if (l->memory.level != SUPPLY_AMPLE)
+        wait = shorter(wait, SHORT_LOOK_MS);
     return wait;
 }
 
@@ -185,15 +258,13 @@ void loop_run(struct loop *l)
     struct epoll_event events[EVENTS_PER_TURN];
 
     while (l->state == LOOP_RUNNING) {
-        int wait = wait_ms(l);
-        int count = epoll_wait(l->epoll_fd, events, EVENTS_PER_TURN, wait);
+        int count = epoll_wait(l->epoll_fd, events, EVENTS_PER_TURN, wait_ms(l));
 
-        if (count == 0 && wait == IDLE_TRIM_MS)
-            pool_trim(&l->pool);
         l->now_ms = clock_now_ms();
         mailbox_open_all(&l->mailbox);
         call_ready(events, count);
         wheel_run(&l->wheel, l->now_ms);
+        mind_memory(l);
         run_tasks(l);
         free_graves(l);
     }

@@ -19,6 +19,7 @@
 #include "base/list.h"
 #include "net/deadline.h"
 #include "net/mailbox.h"
+#include "net/supply.h"
 
 #include <stdint.h>
 
@@ -55,7 +56,18 @@ struct loop {
     struct watch bell;
     struct list tasks;
     struct list graves;
+    struct list wanting;   /* tasks that wait for a descriptor */
+    struct supply *supply; /* of the process; NULL: without limits */
     struct pool pool;
+    size_t fixed_bytes; /* what connections cost beside their queues */
+    struct {
+        size_t told_bytes;   /* to the supply */
+        size_t peak_bytes;   /* most that was held since memory was last given back */
+        size_t lately_bytes; /* most since trim_at_ms was set */
+        int64_t trim_at_ms;  /* 0: nothing to give back */
+        enum supply_level level;
+    } memory;
+    void (*on_memory_level)(void *receiver); /* it has changed; NULL: nobody minds */
     unsigned conns;  /* open on this loop, those that finish by themselves included */
     uint8_t *cipher; /* LOOP_CIPHER_BYTES */
     uint8_t *plain;  /* LOOP_PLAIN_BYTES, with LOOP_HEADROOM writable bytes in front */
@@ -79,6 +91,16 @@ void task_init(struct task *t, void (*run)(struct task *t));
 /* Has `t` run at the end of this turn; once, however often it is asked for. */
 void loop_defer(struct loop *l, struct task *t);
 void task_cancel(struct task *t);
+
+/* Has `t` run at the end of the turn in which a connection of this loop gives its descriptor back.
+ */
+void loop_want_descriptor(struct loop *l, struct task *t);
+void loop_take_descriptor(struct loop *l);
+void loop_give_descriptor(struct loop *l);
+
+/* What this loop's connections and queues hold, and how it is with all loops together. */
+size_t loop_memory(const struct loop *l);
+enum supply_level loop_memory_level(const struct loop *l);
 
 /* Takes `g`. */
 void loop_bury(struct loop *l, struct grave *g);

@@ -117,9 +117,11 @@ struct config {
     size_t sniff_bytes;
     size_t stream_low, stream_high, stream_hard; /* low < high < hard */
     size_t tunnel_high;
-    uint32_t streams_max;  /* per tunnel */
-    uint32_t tunnels_max;  /* of the relay */
-    uint32_t visitors_max; /* of the relay */
+    uint32_t streams_max;          /* per tunnel */
+    uint32_t tunnels_max;          /* of the relay */
+    uint32_t visitors_max;         /* of the relay */
+    uint32_t descriptors_reserved; /* 0: a share of all */
+    size_t memory_limit;           /* of connections and their queues; 0: half of what there is */
 
     bool echo; /* the WebSocket echo at /ws/echo, for conformance tests */
 

@@ -94,6 +94,10 @@ const struct config_key config_keys[] = {
      "tunnels the relay may have"},
     {"visitors_max", CONFIG_UINT, AT(visitors_max), "100000", 1, 10000000, NULL,
      "visitors the relay may have, shared out evenly to its workers"},
+    {"descriptors_reserved", CONFIG_UINT, AT(descriptors_reserved), "0", 0, 10000000, NULL,
+     "descriptors kept for devices and the relay's own pages; 0: a 32nd of all, at least 16"},
+    {"memory_limit", CONFIG_SIZE, AT(memory_limit), "0", 0, 1024 * 1024 * 1024 * KIB, NULL,
+     "bytes that connections and their queues may hold; 0: half of the machine's or cgroup's"},
 
     {"echo", CONFIG_BOOL, AT(echo), "false", 0, 0, NULL,
      "serve a WebSocket echo at /ws/echo, for conformance tests"},

@@ -1,6 +1,7 @@
 #include "server/relay.h"
 
 #include "base/log.h"
+#include "server/capacity.h"
 #include "server/rules.h"
 #include "server/trust_load.h"
 #include "server/worker.h"
@@ -8,7 +9,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -32,6 +32,7 @@ struct relay {
     struct deadline patience; /* of the grace, then of the last words */
     int exit_code;            /* ABANDONING */
     struct edge_rules rules;
+    struct supply supply;
     struct registry *registry;
     struct trust *trust;
     struct trust *old_trust; /* until every worker has let go of it */
@@ -175,16 +176,6 @@ static int watch_signals(struct relay *r)
     return loop_watch(&r->loop, &r->signals, fd, LOOP_READ);
 }
 
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static int listen_on(struct relay *r, const struct config_address *where)
 {
     struct address at = where->address;
@@ -208,6 +199,7 @@ static int make_workers(struct relay *r)
 {
     struct edge_parts parts = {.worker_count = r->worker_count,
                                .registry = r->registry,
+                               .supply = &r->supply,
                                .rules = &r->rules,
                                .trust = r->trust};
 
@@ -241,6 +233,8 @@ static int start(struct relay *r)
 
     for (size_t i = 0; i < r->config->listen.count && !err; i++)
         err = listen_on(r, &r->config->listen.at[i]);
+    if (!err)
+        err = capacity_measure(&r->supply, r->config, r->loop.epoll_fd);
     for (; r->started < r->worker_count && !err; r->started++) {
         err = worker_start(&r->workers[r->started], &r->loop.mailbox, on_worker_left);
         if (err)
@@ -254,7 +248,7 @@ static int prepare(struct relay *r)
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     int err;
 
-    raise_descriptor_limit();
+    capacity_raise();
     r->worker_count = r->config->workers ? r->config->workers : cores > 0 ? (unsigned)cores : 1;
     log_event(LOG_INFO, "relay_start", LOG_STR("version", RVPN_VERSION),
               LOG_UINT("workers", r->worker_count), LOG_STR("state", r->config->state));

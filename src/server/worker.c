@@ -1,7 +1,7 @@
 #include "server/worker.h"
 
 #include "admin/routes.h"
-#include "base/log.h"
+#include "edge/shortage.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,8 +20,7 @@ static void on_accept(struct listener *l, int fd, const struct address *peer)
 
 static void on_trouble(struct listener *l, int err)
 {
-    log_event(LOG_WARN, "accept_paused", LOG_UINT("worker", of_listener(l)->edge->worker),
-              LOG_STR("why", strerror(-err)), LOG_INT("retry_ms", LISTENER_RETRY_MS));
+    shortage_on_trouble(of_listener(l)->edge, l, address_port(&l->bound), err);
 }
 
 static void on_gone(struct deadline *d)
@@ -94,6 +93,7 @@ int worker_init(struct worker *w, struct edge_parts parts, size_t listeners)
         w->listeners = NULL;
         return err;
     }
+    w->loop.supply = parts.supply;
     parts.loop = &w->loop;
     edge_init(w->edge, &parts);
     deadline_init(&w->gone, on_gone);

@@ -61,10 +61,46 @@ void session_forget(struct session *s, struct stream *st)
         s->ops->on_end(s->owner, SESSION_END_STREAMS, "last_stream");
 }
 
+/* Less than configured while memory is short. */
+static size_t tunnel_high(const struct session *s)
+{
+    size_t high = s->setting->limits.tunnel_high;
+
+    switch (loop_memory_level(s->setting->loop)) {
+    case SUPPLY_AMPLE: break;
+    case SUPPLY_SHORT: return high / 2;
+    case SUPPLY_OUT: return READ_TURN_BYTES / 2;
+    }
+    return high;
+}
+
+/* Has the visitors that waited for room read again, once half of it is free. */
+static void let_in(struct session *s)
+{
+    struct list ready, *link;
+
+    if (conn_queued(s->conn) > tunnel_high(s) / 2)
+        return;
+    list_init(&ready);
+    list_move_all(&s->waiting, &ready);
+    while ((link = list_take(&ready)))
+        stream_on_room(LIST_OWNER(link, struct stream, waiting));
+}
+
+void session_on_memory(struct session *s)
+{
+    LIST_EACH (&s->streams, link)
+        stream_on_memory(LIST_OWNER(link, struct stream, link));
+    if (s->conn) {
+        conn_update(s->conn);
+        let_in(s);
+    }
+}
+
 size_t session_room(struct session *s, struct stream *st)
 {
     size_t queued = s->conn ? conn_queued(s->conn) : SIZE_MAX;
-    size_t high = s->setting->limits.tunnel_high;
+    size_t high = tunnel_high(s);
 
     if (queued + READ_LEAST_BYTES > high || queued > high) {
         if (list_is_empty(&st->waiting))
@@ -298,16 +334,10 @@ static size_t room(void *owner)
 static void on_drain(void *owner)
 {
     struct session *s = owner;
-    struct list ready, *link;
 
     count_wire(s);
     conn_update(s->conn);
-    if (conn_queued(s->conn) > s->setting->limits.tunnel_high / 2)
-        return;
-    list_init(&ready);
-    list_move_all(&s->waiting, &ready);
-    while ((link = list_take(&ready)))
-        stream_on_room(LIST_OWNER(link, struct stream, waiting));
+    let_in(s);
 }
 
 static void on_eof(void *owner)

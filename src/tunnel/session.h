@@ -133,6 +133,9 @@ void session_leave(struct session *s, uint16_t code, const char *why);
 /* The device's connection is no good, or nobody wants it any more: drops it at once. */
 void session_drop(struct session *s, const char *why);
 
+/* How it is with memory has changed: see loop_memory_level(). */
+void session_on_memory(struct session *s);
+
 /* For its streams. */
 uint64_t session_admit(struct session *s, struct stream *st);
 size_t session_room(struct session *s, struct stream *st);

@@ -50,6 +50,23 @@ static enum life_answer answer_of(const struct stream *st)
     return st->visitor && conn_queued(st->visitor) ? LIFE_ANSWER_QUEUED : LIFE_ANSWER_SENT;
 }
 
+/* While memory is short the device pauses sooner; while it is out nothing more is read for whoever
+ * has not taken what there is. */
+static struct flow_marks marks_of(const struct stream *st)
+{
+    const struct flow_marks *marks = &limits_of(st)->stream;
+
+    switch (loop_memory_level(loop_of(st))) {
+    case SUPPLY_AMPLE: break;
+    case SUPPLY_SHORT:
+        return (struct flow_marks){.low = marks->low / 2, .high = marks->low, .hard = marks->high};
+    case SUPPLY_OUT:
+        return (struct flow_marks){
+            .low = BUF_CHUNK_SMALL / 2, .high = BUF_CHUNK_SMALL, .hard = BUF_CHUNK_SMALL};
+    }
+    return *marks;
+}
+
 static void set_state(struct stream *st, enum stream_state next)
 {
     log_event(LOG_DEBUG, "stream_state", LOG_UINT("stream", st->id), LOG_INT("from", st->state),
@@ -301,6 +318,13 @@ static void start_stall(struct stream *st)
     loop_start_deadline(loop_of(st), &st->stall, limits_of(st)->visitor_stall_ms);
 }
 
+static void mind_flow(struct stream *st, size_t queued)
+{
+    struct flow_marks marks = marks_of(st);
+
+    do_flow(st, flow_on_queued(&st->flow, &marks, queued));
+}
+
 /* The queue to the visitor has grown or shrunk. */
 static void on_queue(struct stream *st)
 {
@@ -310,7 +334,7 @@ static void on_queue(struct stream *st)
         deadline_stop(&st->stall);
     else if (!deadline_is_running(&st->stall))
         start_stall(st);
-    do_flow(st, flow_on_queued(&st->flow, &limits_of(st)->stream, queued));
+    mind_flow(st, queued);
 }
 
 /* Any byte counts, but from who holds up the others of its tunnel. */
@@ -456,6 +480,12 @@ void stream_stop(struct stream *st)
         return;
     set_why(st, "stopped");
     (void)do_life(st, life_on_stop(&st->life, answer_of(st)));
+}
+
+void stream_on_memory(struct stream *st)
+{
+    if (st->visitor)
+        mind_flow(st, conn_queued(st->visitor));
 }
 
 void stream_on_room(struct stream *st)

@@ -80,6 +80,9 @@ void stream_on_signal(struct stream *st, enum mproxy_kind kind);
 void stream_on_tunnel_lost(struct stream *st);
 void stream_stop(struct stream *st);
 
+/* How it is with memory has changed: see loop_memory_level(). */
+void stream_on_memory(struct stream *st);
+
 /* There is room in the tunnel again. */
 void stream_on_room(struct stream *st);
 

@@ -189,9 +189,29 @@ static void the_pool_keeps_some_big_chunks_and_gives_them_back(void **state)
     assert_int_equal(pool->spare_count, 3);
     check(&b, 0, BUF_CHUNK_BIG);
     pool_trim(pool);
+    pool_trim(pool);
     assert_int_equal(pool->spare_count, 0);
+    assert_int_equal(pool_bytes(pool), BIG);
     buf_fini(&b);
     assert_int_equal(pool->spare_count, 1);
+    assert_int_equal(pool_bytes(pool), BIG);
+}
+
+static void the_pool_keeps_the_spare_chunks_that_were_needed_lately(void **state)
+{
+    struct pool *pool = *state;
+    struct buf b;
+
+    buf_init(&b, pool, MAX);
+    assert_int_equal(buf_put(&b, source, 4 * BIG), 0);
+    buf_drop(&b, SIZE_MAX);
+    pool_trim(pool); /* none was spare all the time */
+    assert_int_equal(pool->spare_count, 4);
+    assert_int_equal(buf_put(&b, source, BIG), 0);
+    buf_drop(&b, SIZE_MAX);
+    pool_trim(pool);
+    assert_int_equal(pool->spare_count, 1);
+    buf_fini(&b);
 }
 
 static void without_memory_the_queue_stays_as_it_was(void **state)
@@ -204,6 +224,7 @@ static void without_memory_the_queue_stays_as_it_was(void **state)
     for (int nth = 1; nth <= 3; nth++) {
         fail_at = nth;
         assert_int_equal(buf_put(&b, source + 10, 3 * BIG), -ENOMEM);
+        pool_trim(*state);
         pool_trim(*state); /* a chunk that a failed put() gave back must not serve the next */
         check(&b, 0, 10);
     }
@@ -251,6 +272,7 @@ int main(void)
         TEST(dropping_more_than_there_is_drops_all),
         TEST(joining_gives_one_run_and_the_queue_goes_on),
         TEST(the_pool_keeps_some_big_chunks_and_gives_them_back),
+        TEST(the_pool_keeps_the_spare_chunks_that_were_needed_lately),
         TEST(without_memory_the_queue_stays_as_it_was),
         TEST(random_puts_and_drops_keep_the_order_of_bytes),
     };

@@ -184,6 +184,57 @@ static void without_descriptors_it_pauses_and_goes_on_by_itself(void **state)
     shut_door(&d);
 }
 
+static void who_has_had_trouble_is_well_after_a_while_without(void **state)
+{
+    struct door d;
+    struct rlimit old;
+    int fd, spare;
+
+    (void)state;
+    open_door(&d, "127.0.0.1:0");
+    fd = knock("127.0.0.1", address_port(&d.listener.bound));
+    spare = dup(fd);
+    old = forbid_above(spare);
+    pump_times(&loop, 5);
+    assert_int_equal(d.listener.state, LISTENER_PAUSED);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    skip_ms(2 * (int64_t)LISTENER_RETRY_MS);
+    pump_until(&loop, has_accepted, &d);
+    assert_int_equal(d.listener.state, LISTENER_TRYING);
+    assert_int_equal(d.troubles, 1);
+    skip_ms(2 * (int64_t)LISTENER_CALM_MS);
+    pump_times(&loop, 5);
+    assert_int_equal(d.listener.state, LISTENER_WELL);
+    assert_int_equal(d.troubles, 2);
+    assert_int_equal(d.err, 0);
+    (void)close(spare);
+    (void)close(fd);
+    shut_door(&d);
+}
+
+static void it_goes_on_at_once_when_a_descriptor_comes_free(void **state)
+{
+    struct supply supply = {.descriptors_max = 2};
+    struct door d;
+    int fd;
+
+    (void)state;
+    loop.supply = &supply;
+    open_door(&d, "127.0.0.1:0");
+    loop_take_descriptor(&loop);
+    fd = knock("127.0.0.1", address_port(&d.listener.bound));
+    pump_times(&loop, 5);
+    assert_int_equal(d.accepted, 0);
+    assert_int_equal(d.err, -EMFILE);
+    loop_give_descriptor(&loop);
+    pump_times(&loop, 5);
+    assert_int_equal(d.accepted, 1);
+    assert_int_equal(d.troubles, 1);
+    (void)close(fd);
+    shut_door(&d);
+    assert_int_equal(supply_read_descriptors(&supply), 0);
+}
+
 static void stop_in_trouble(struct listener *l, int err)
 {
     on_trouble(l, err);
@@ -234,6 +285,8 @@ int main(void)
         TEST(a_probe_finds_even_who_would_share),
         TEST(an_address_that_is_not_ours_is_refused),
         TEST(without_descriptors_it_pauses_and_goes_on_by_itself),
+        TEST(who_has_had_trouble_is_well_after_a_while_without),
+        TEST(it_goes_on_at_once_when_a_descriptor_comes_free),
         TEST(it_may_be_stopped_in_its_own_callbacks),
     };
 

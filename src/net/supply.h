@@ -1,0 +1,46 @@
+/* supply.h - what all loops of the process share: descriptors and memory.
+ *
+ * Counts what connections and listeners hold.  A loop counts descriptors one by one, and says now
+ * and then how much memory it holds; between that the sum is off by what one turn can bring.
+ * Without limits (all zero, or no supply at all) there is always enough.
+ *
+ * Threads: any thread, by relaxed atomics; the limits are set before the workers start.
+ * Units:   descriptors; bytes.
+ */
+#ifndef RVPN_NET_SUPPLY_H
+#define RVPN_NET_SUPPLY_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+struct supply {
+    unsigned descriptors_max;      /* that connections and listeners may hold; 0: no limit */
+    unsigned descriptors_reserved; /* the last so many are not for everybody */
+    size_t memory_max;             /* 0: no limit */
+    _Atomic unsigned descriptors;  /* held now */
+    _Atomic size_t memory;
+};
+
+/* In this order. */
+enum supply_level {
+    SUPPLY_AMPLE,
+    SUPPLY_SHORT, /* descriptors: only the reserve is left; memory: most is used */
+    SUPPLY_OUT,
+};
+
+/* All take NULL for a supply without limits. */
+void supply_take_descriptor(struct supply *s);
+void supply_give_descriptor(struct supply *s);
+enum supply_level supply_descriptors(const struct supply *s);
+
+unsigned supply_read_descriptors(const struct supply *s);
+size_t supply_read_memory(const struct supply *s);
+
+/* A loop that said last that it holds `told` bytes holds `now`.  Returns `now`. */
+size_t supply_tell_memory(struct supply *s, size_t told, size_t now);
+
+/* How it is with memory, if it was `before` a moment ago: a level is left only some way below
+ * where it is entered. */
+enum supply_level supply_memory(const struct supply *s, enum supply_level before);
+
+#endif
