@@ -18,12 +18,16 @@ static void every_counter_is_there_and_summed_over_the_workers(void **state)
     struct edge *edges = calloc(2, sizeof(*edges));
     struct registry *registry = registry_new();
     struct seat seat = {.id = 1};
+    static struct supply supply = {.descriptors_max = 9, .memory_max = 99};
+    static struct loop loop;
     json_t *document;
     const json_t *refused;
     char *text;
 
     (void)state;
     assert_true(edges && registry);
+    loop.supply = &supply;
+    edges[0].loop = &loop;
     edges[0].workers = edges;
     edges[0].worker_count = 2;
     edges[0].setting.registry = registry;
@@ -40,6 +44,8 @@ static void every_counter_is_there_and_summed_over_the_workers(void **state)
     document = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(document);
     assert_int_equal(number_in(document, "workers"), 2);
+    assert_int_equal(number_in(document, "descriptors_max"), 9);
+    assert_int_equal(number_in(document, "memory_max"), 99);
     assert_int_equal(number_in(document, "tunnels"), 1);
     assert_int_equal(number_in(document, "streams"), 3);
     refused = json_object_get(document, "refused");
