@@ -6,6 +6,7 @@
 #include "edge/credential.h"
 #include "edge/ports.h"
 #include "edge/shortage.h"
+#include "edge/takeover.h"
 #include "edge/visitor.h"
 #include "proto/control.h"
 #include "proto/ws_handshake.h"
@@ -113,8 +114,9 @@ static void on_control(void *owner, const struct control *control)
 static int on_claimed(void *owner, const struct claim *claim)
 {
     struct device *d = owner;
+    int err = takeover_start(d->edge, claim);
 
-    return claim->port ? ports_open(d->edge, claim->port) : 0;
+    return !err && claim->port ? ports_open(d->edge, claim->port) : err;
 }
 
 /* session_ops.on_released */

@@ -110,6 +110,7 @@ struct config {
     int64_t half_close_ms;
     int64_t ping_interval_ms;
     int64_t ping_timeout_ms;
+    int64_t takeover_probe_ms;
     int64_t grace_ms;
     int64_t dwell_ms;
 

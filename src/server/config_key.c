@@ -73,6 +73,8 @@ const struct config_key config_keys[] = {
      "how long a device may be silent before it is pinged"},
     {"ping_timeout", CONFIG_DURATION, AT(ping_timeout_ms), "10s", 100, HOUR, NULL,
      "how long a device may take to answer a ping"},
+    {"takeover_probe", CONFIG_DURATION, AT(takeover_probe_ms), "1s", 100, MINUTE, NULL,
+     "how long a device may take to show that it is still there when another takes its names"},
     {"grace", CONFIG_DURATION, AT(grace_ms), "30s", 0, 24 * HOUR, NULL,
      "how long streams may go on once the relay was told to stop"},
     {"dwell", CONFIG_DURATION, AT(dwell_ms), "5s", 100, HOUR, NULL,

@@ -17,6 +17,7 @@
 #include "meter/meter.h"
 
 struct registry_name; /* private to registry.c */
+struct seat;
 
 struct claim {
     char host[256]; /* "" for a port; else exact, or "*.x" */
@@ -31,6 +32,7 @@ struct claim {
     /* private to registry.c */
     struct list by_name;
     struct registry_name *name; /* NULL: not lent */
+    struct seat *seat;
 };
 
 /* Copies the texts.  Returns NULL when out of memory or if `host` does not fit. */

@@ -9,27 +9,34 @@
 #ifndef RVPN_TUNNEL_PULSE_H
 #define RVPN_TUNNEL_PULSE_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "base/slice.h"
 
 /* Between pongs that nobody asked for.  A tunnel that is not read because a visitor is behind is
  * not silent; and since the device's pings are not read either, it gets some pongs unasked: clients
  * give up after 16 s and more without a word. */
 #define PULSE_PONG_MS 5000
 
+/* Of silence, after which a device that pings by itself is asked why it no longer does: the Node
+ * clients of 2019 ping every 10 s, the Go clients every 15 s. */
+#define PULSE_PINGER_MS 20000
+
 struct pulse_limits {
     int64_t interval_ms; /* of silence, and it is pinged */
     int64_t timeout_ms;  /* more, and it is dead */
+    int64_t probe_ms;    /* of silence in a probe, and it is dead */
 };
 
 enum pulse_state {
-    PULSE_QUIET, /* nothing asked */
-    PULSE_PINGED /* a ping is out, and nothing has been heard since */
+    PULSE_QUIET,  /* nothing asked */
+    PULSE_PINGED, /* a ping is out, and nothing has been heard since */
+    PULSE_PROBED  /* a probe is out, and its pong has not come; more than PINGED */
 };
 
 struct pulse {
     enum pulse_state state;
-    int64_t heard_ms;
+    enum { PULSE_LISTENS, PULSE_PINGS } habit; /* PINGS: the device has pinged by itself */
+    uint32_t probe;             /* the number of the last one, which its ping holds */
+    int64_t heard_ms;           /* ... or when the probe began to be judged */
     uint64_t delivered, behind; /* at the last look: acknowledged; not acknowledged */
 };
 
@@ -41,17 +48,37 @@ struct pulse_sight {
     size_t queued;            /* not on the wire yet */
 };
 
-enum pulse_due { PULSE_WAIT, PULSE_SEND_PING, PULSE_SEND_PONG, PULSE_DEAD };
+enum pulse_due {
+    PULSE_WAIT,
+    PULSE_SEND_PING,
+    PULSE_SEND_PONG,
+    PULSE_SILENT,  /* dead: no word, and none after a ping either */
+    PULSE_REPLACED /* dead: the probe was not answered */
+};
 
 void pulse_init(struct pulse *p, int64_t now_ms);
 
 /* Bytes have come from the device. */
 void pulse_on_heard(struct pulse *p, int64_t now_ms);
 
-/* The device's socket is not read any more.  Returns when to wake it, in milliseconds. */
-int64_t pulse_on_blocked(struct pulse *p);
+/* Among them a ping.  Whether it is the first: then its owner looks at once. */
+bool pulse_on_ping(struct pulse *p);
 
-/* It is time to look.  Unless DEAD, *again_ms is when to look again, in milliseconds from now. */
+/* Or a pong with these bytes.  Whether it answers the probe, which is over then. */
+bool pulse_on_pong(struct pulse *p, struct slice bytes);
+
+/* The device's socket is not read any more, or again.  Returns when to look, in milliseconds. */
+int64_t pulse_on_blocked(struct pulse *p);
+int64_t pulse_on_unblocked(struct pulse *p, const struct pulse_limits *limits, int64_t now_ms);
+
+/* Somebody may have taken the device's place: its owner sends a ping that holds the four bytes of
+ * `probe`.  Only the pong to it ends the probe.  Whatever else is heard, or is seen to get on in
+ * front of the ping, begins the wait anew; what cannot be heard is not waited for.  Returns when to
+ * look, in milliseconds. */
+int64_t pulse_start_probe(struct pulse *p, const struct pulse_limits *limits,
+                          const struct pulse_sight *sight);
+
+/* Unless it is dead, *again_ms is when to look again, in milliseconds from now. */
 enum pulse_due pulse_look(struct pulse *p, const struct pulse_limits *limits,
                           const struct pulse_sight *sight, int64_t *again_ms);
 

@@ -12,9 +12,10 @@
 
 /* A name that is served now (it has claims) or was of late (it is in `away`). */
 struct registry_name {
-    struct list claims; /* by claim.by_name; the first one gets the next visitor */
-    struct list away;   /* in registry.away, oldest first, while there are no claims */
-    char *subject;      /* whose it is while there are claims, else NULL */
+    struct list claims;  /* by claim.by_name; the first one gets the next visitor */
+    struct list doubted; /* the same, of seats in doubt; gets visitors while `claims` is empty */
+    struct list away;    /* in registry.away, oldest first, while there are no claims */
+    char *subject;       /* whose it is while there are claims, else NULL */
     int64_t last_seen_unix;
     size_t len;
     uint8_t key[]; /* of map `names` */
@@ -34,6 +35,8 @@ void seat_init(struct seat *s)
     memset(&s->meter, 0, sizeof(s->meter));
     list_init(&s->claims);
     list_init(&s->link);
+    s->standing = SEAT_TRUSTED;
+    s->trusted_until_ms = 0;
 }
 
 struct registry *registry_new(void)
@@ -111,7 +114,7 @@ static struct slice port_key(uint16_t port, char text[8])
 
 static bool is_live(const struct registry_name *n)
 {
-    return !list_is_empty(&n->claims);
+    return !list_is_empty(&n->claims) || !list_is_empty(&n->doubted);
 }
 
 /* A name that nobody has, as yet without claims and not in `away`.  NULL when out of memory. */
@@ -122,6 +125,7 @@ static struct registry_name *add_name(struct registry *r, struct slice key)
     if (!n)
         return NULL;
     list_init(&n->claims);
+    list_init(&n->doubted);
     list_init(&n->away);
     n->len = key.len;
     memcpy(n->key, key.ptr, key.len);
@@ -158,6 +162,11 @@ static int take_name(struct registry *r, struct slice key, const char *subject,
     return 0;
 }
 
+static struct list *list_for(struct registry_name *n, const struct seat *s)
+{
+    return s->standing == SEAT_DOUBTED ? &n->doubted : &n->claims;
+}
+
 int registry_claim(struct registry *r, struct seat *s, struct claim *c)
 {
     struct registry_name *n = NULL;
@@ -172,7 +181,8 @@ int registry_claim(struct registry *r, struct seat *s, struct claim *c)
         c->name = n;
         c->session_id = s->id;
         c->worker = s->worker;
-        list_push_front(&n->claims, &c->by_name);
+        c->seat = s;
+        list_push_front(list_for(n, s), &c->by_name);
         list_push(&s->claims, &c->link);
     }
     (void)pthread_mutex_unlock(&r->lock);
@@ -215,6 +225,11 @@ void registry_release(struct registry *r, struct claim *c, int64_t now_unix)
     (void)pthread_mutex_unlock(&r->lock);
 }
 
+static struct route route_of(const struct claim *c)
+{
+    return (struct route){.session_id = c->session_id, .worker = c->worker};
+}
+
 /* Fills in *out if the name under `key` is live, or away and *answer is still unknown. */
 static void look_at(struct registry *r, struct slice key, enum registry_answer *answer,
                     struct route *out)
@@ -222,11 +237,11 @@ static void look_at(struct registry *r, struct slice key, enum registry_answer *
     struct registry_name *n = map_find(&r->names, key);
 
     if (n && is_live(n)) {
-        struct list *turn = list_take(&n->claims);
-        const struct claim *c = LIST_OWNER(turn, struct claim, by_name);
+        struct list *claims = list_is_empty(&n->claims) ? &n->doubted : &n->claims;
+        struct list *turn = list_take(claims);
 
-        list_push(&n->claims, turn);
-        *out = (struct route){.session_id = c->session_id, .worker = c->worker};
+        list_push(claims, turn);
+        *out = route_of(LIST_OWNER(turn, struct claim, by_name));
         *answer = REGISTRY_FOUND;
     } else if (n && *answer == REGISTRY_UNKNOWN) {
         *out = (struct route){.last_seen_unix = n->last_seen_unix};
@@ -265,6 +280,46 @@ enum registry_answer registry_find_port(struct registry *r, uint16_t port, struc
     look_at(r, key, &answer, out);
     (void)pthread_mutex_unlock(&r->lock);
     return answer;
+}
+
+/* All its claims go to the end of where they belong now. */
+static void move_claims(struct seat *s)
+{
+    LIST_EACH (&s->claims, link) {
+        struct claim *c = LIST_OWNER(link, struct claim, link);
+
+        list_remove(&c->by_name);
+        list_push(list_for(c->name, s), &c->by_name);
+    }
+}
+
+void registry_doubt(struct registry *r, const struct claim *c, int64_t now_ms, struct doubts *out)
+{
+    size_t looks = 0;
+
+    out->count = 0;
+    (void)pthread_mutex_lock(&r->lock);
+    LIST_EACH (&c->name->claims, at) {
+        const struct claim *other = LIST_OWNER(at, struct claim, by_name);
+
+        if (looks++ == REGISTRY_DOUBTS_MAX)
+            break;
+        if (other->seat == c->seat || now_ms < other->seat->trusted_until_ms)
+            continue;
+        out->at[out->count++] = route_of(other);
+        other->seat->standing = SEAT_DOUBTED;
+        move_claims(other->seat);
+    }
+    (void)pthread_mutex_unlock(&r->lock);
+}
+
+void registry_trust(struct registry *r, struct seat *s, int64_t until_ms)
+{
+    (void)pthread_mutex_lock(&r->lock);
+    s->standing = SEAT_TRUSTED;
+    s->trusted_until_ms = until_ms;
+    move_claims(s);
+    (void)pthread_mutex_unlock(&r->lock);
 }
 
 void registry_each(struct registry *r, void (*fn)(const struct seat *s, void *arg), void *arg)

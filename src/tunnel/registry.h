@@ -9,7 +9,7 @@
  * Memory:  lends, as above; names that nobody serves now are kept, REGISTRY_AWAY_MAX at most, and
  *          the one that has been away longest goes first.
  * Errors:  0 on success, -Exxx on failure.
- * Units:   unix seconds.
+ * Units:   unix seconds; *_ms milliseconds of the loops' time.
  */
 #ifndef RVPN_TUNNEL_REGISTRY_H
 #define RVPN_TUNNEL_REGISTRY_H
@@ -17,6 +17,7 @@
 #include "tunnel/claim.h"
 
 #define REGISTRY_AWAY_MAX 65536U
+#define REGISTRY_DOUBTS_MAX 32U /* sessions that one claim throws doubt on */
 
 struct registry; /* private to registry.c */
 
@@ -31,10 +32,14 @@ struct seat {
 
     struct meter meter;
     struct list claims; /* of struct claim, by `link`; changes only inside registry_*() calls */
-    struct list link;   /* private to registry.c */
+
+    /* private to registry.c */
+    struct list link;
+    enum { SEAT_TRUSTED, SEAT_DOUBTED } standing;
+    int64_t trusted_until_ms; /* TRUSTED: what is claimed before then throws no doubt on it */
 };
 
-/* Empties the lists and the meter; the rest stays. */
+/* Empties the lists and the meter, and trusts it; the rest stays. */
 void seat_init(struct seat *s);
 
 /* Main thread.  NULL when out of memory; all sessions must have left before registry_free(). */
@@ -72,10 +77,26 @@ struct route {
     int64_t last_seen_unix;
 };
 
-/* Who serves `host`, taking turns among the sessions of the name: the exact name first, then the
- * longest "*.x" above it; whoever is here beats whoever is away.  "*.x" does not match x. */
+/* Who serves `host`, taking turns among the sessions of the name, those in doubt only if there are
+ * no others: the exact name first, then the longest "*.x" above it; whoever is here beats whoever
+ * is away.  "*.x" does not match x. */
 enum registry_answer registry_find(struct registry *r, struct slice host, struct route *out);
 enum registry_answer registry_find_port(struct registry *r, uint16_t port, struct route *out);
+
+struct doubts {
+    size_t count;
+    struct route at[REGISTRY_DOUBTS_MAX];
+};
+
+/* Throws doubt on the other sessions of the name or port that `c` has just claimed: its device may
+ * have come back, and they may be what it has left behind.  Gives the routes of those that must now
+ * be asked; for who is in doubt already, or has lately been trusted, nothing changes.  Looks at
+ * REGISTRY_DOUBTS_MAX sessions, `c`'s and those whose turn is next, so that n devices that come
+ * back to one name at once cost n steps and not their square. */
+void registry_doubt(struct registry *r, const struct claim *c, int64_t now_ms, struct doubts *out);
+
+/* The session has answered.  No doubt is thrown on it again before `until_ms`. */
+void registry_trust(struct registry *r, struct seat *s, int64_t until_ms);
 
 /* Calls fn for each session, oldest first, under the lock: fn must be short and may not call
  * registry_*(). */

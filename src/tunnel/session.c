@@ -131,8 +131,12 @@ void session_block(struct session *s)
 void session_unblock(struct session *s)
 {
     s->blocked--;
-    if (s->blocked == 0 && s->conn)
-        conn_update(s->conn);
+    if (s->blocked || !s->conn)
+        return;
+    loop_start_deadline(
+        s->setting->loop, &s->ping,
+        pulse_on_unblocked(&s->pulse, &s->setting->limits.pulse, s->setting->loop->now_ms));
+    conn_update(s->conn);
 }
 
 static void free_grave(struct grave *g)
@@ -276,16 +280,30 @@ static const struct mux_ops mux_ops = {
     .on_control = on_control,
 };
 
+static void on_ws_ping(struct session *s, struct slice bytes)
+{
+    write_message(s, WS_OP_PONG, bytes);
+    if (pulse_on_ping(&s->pulse))
+        loop_start_deadline(s->setting->loop, &s->ping, 0);
+}
+
+static void on_ws_pong(struct session *s, struct slice bytes)
+{
+    if (pulse_on_pong(&s->pulse, bytes))
+        registry_trust(s->setting->registry, &s->seat,
+                       s->setting->loop->now_ms + s->setting->limits.pulse.probe_ms);
+}
+
 static int take_event(struct session *s, const struct ws_event *event)
 {
     switch (event->kind) {
     case WS_DATA: return mux_feed(&s->mux, event->span.ptr, event->span.len);
-    case WS_PING: write_message(s, WS_OP_PONG, event->span); return 0;
+    case WS_PING: on_ws_ping(s, event->span); return 0;
+    case WS_PONG: on_ws_pong(s, event->span); return 0;
     case WS_CLOSE:
         mux_deliver(&s->mux);
         close_with(s, event->code, slice_of(NULL, 0), "device_close");
         return 0;
-    case WS_PONG:
     case WS_NONE: break;
     }
     return 0;
@@ -369,6 +387,19 @@ static struct pulse_sight sight_of(const struct session *s)
     };
 }
 
+void session_probe(struct session *s)
+{
+    struct pulse_sight sight;
+
+    if (s->state != SESSION_OPEN)
+        return;
+    sight = sight_of(s);
+    loop_start_deadline(s->setting->loop, &s->ping,
+                        pulse_start_probe(&s->pulse, &s->setting->limits.pulse, &sight));
+    write_message(s, WS_OP_PING, slice_of(&s->pulse.probe, sizeof(s->pulse.probe)));
+    log_event(LOG_DEBUG, "session_probe", LOG_UINT("tunnel", s->seat.id));
+}
+
 static void on_ping(struct deadline *d)
 {
     struct session *s = LIST_OWNER(d, struct session, ping);
@@ -379,7 +410,8 @@ static void on_ping(struct deadline *d)
     case PULSE_WAIT: break;
     case PULSE_SEND_PING: write_message(s, WS_OP_PING, slice_of(NULL, 0)); break;
     case PULSE_SEND_PONG: write_message(s, WS_OP_PONG, slice_of(NULL, 0)); break;
-    case PULSE_DEAD: session_drop(s, "device_silent"); return;
+    case PULSE_SILENT: session_drop(s, "device_silent"); return;
+    case PULSE_REPLACED: session_drop(s, "takeover"); return;
     }
     loop_start_deadline(s->setting->loop, &s->ping, again_ms);
 }

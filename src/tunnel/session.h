@@ -136,6 +136,10 @@ void session_drop(struct session *s, const char *why);
 /* How it is with memory has changed: see loop_memory_level(). */
 void session_on_memory(struct session *s);
 
+/* Asks a session that the registry doubts for a sign of life: it is trusted again when it answers,
+ * and dropped when it does not. */
+void session_probe(struct session *s);
+
 /* For its streams. */
 uint64_t session_admit(struct session *s, struct stream *st);
 size_t session_room(struct session *s, struct stream *st);

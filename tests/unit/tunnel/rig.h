@@ -61,6 +61,7 @@ struct rig {
     struct ws_decoder ws;
     struct mproxy_decoder mproxy;
     unsigned messages, pings, pongs;
+    char ping[8];   /* what the last one held */
     int close_code; /* 0: no Close yet */
     char close_why[126], text[256];
     struct rig_frame frames[RIG_FRAMES];
@@ -234,7 +235,10 @@ static inline void rig_hear(struct rig *r)
 
         assert_true(used > 0);
         r->wire_at += (size_t)used;
-        r->pings += event.kind == WS_PING;
+        if (event.kind == WS_PING) {
+            r->pings++;
+            rig_copy(r->ping, sizeof(r->ping), event.span);
+        }
         r->pongs += event.kind == WS_PONG;
         if (event.kind == WS_CLOSE) {
             r->close_code = event.code;
@@ -368,7 +372,7 @@ static inline struct session_limits rig_limits(void)
         .stream = {.low = 100000, .high = 1000000, .hard = 3000000},
         .tunnel_high = 1000000,
         .streams_max = 8,
-        .pulse = {.interval_ms = 20000, .timeout_ms = 10000},
+        .pulse = {.interval_ms = 20000, .timeout_ms = 10000, .probe_ms = 1000},
         .visitor_stall_ms = 60000,
         .half_close_ms = 30000,
         .tcp_silence_ms = 350,

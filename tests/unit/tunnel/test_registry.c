@@ -387,6 +387,146 @@ static void making_one_without_memory_fails_cleanly(void **state)
     registry_free(NULL);
 }
 
+/* A claim as a device makes it: what else serves the name comes into doubt.  The numbers of those
+ * who are asked, as text. */
+static const char *take_over(struct registry *r, struct seat *s, const char *name, int64_t now_ms)
+{
+    static char asked[256];
+    struct doubts doubts;
+    size_t len = 0;
+    const struct claim *c;
+
+    assert_int_equal(claim(r, s, name, "jon"), 0);
+    c = name[0] == ':' ? claim_find_port(&s->claims, (uint16_t)strtoul(name + 1, NULL, 10))
+                       : claim_find_host(&s->claims, slice_text(name));
+    registry_doubt(r, c, now_ms, &doubts);
+    asked[0] = '\0';
+    for (size_t i = 0; i < doubts.count; i++) {
+        assert_int_equal(doubts.at[i].worker, doubts.at[i].session_id % 2);
+        len += (size_t)snprintf(asked + len, sizeof(asked) - len, "%u ",
+                                (unsigned)doubts.at[i].session_id);
+    }
+    return asked;
+}
+
+static void who_comes_back_gets_all_visitors_until_its_former_self_has_answered(void **state)
+{
+    static const char *const names[] = {"a.test", "*.a.test", ":2222"};
+    static const char *const asked_for[] = {"a.test", "x.a.test", ":2222"};
+    struct registry *r = registry_new();
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct seat *old = seat_new(r, 1, 1);
+        struct seat *new = seat_new(r, 2, 0);
+
+        assert_string_equal(take_over(r, old, names[i], 0), "");
+        assert_string_equal(take_over(r, new, names[i], 0), "1 ");
+        for (int visitor = 0; visitor < 5; visitor++)
+            assert_int_equal(find(r, asked_for[i]), 2);
+        registry_trust(r, old, 1000);
+        assert_int_equal(find(r, asked_for[i]) + find(r, asked_for[i]), 3);
+        assert_int_equal(find(r, asked_for[i]) + find(r, asked_for[i]), 3);
+        seat_free(r, old, 1);
+        seat_free(r, new, 1);
+    }
+    registry_free(r);
+}
+
+static void a_session_in_doubt_is_so_under_all_its_names_and_asked_once(void **state)
+{
+    struct registry *r = registry_new();
+    struct seat *old = seat_new(r, 1, 1), *other = seat_new(r, 2, 0), *new = seat_new(r, 3, 1);
+
+    (void)state;
+    assert_int_equal(claim(r, old, "a.test", "jon"), 0);
+    assert_int_equal(claim(r, old, "b.test", "jon"), 0);
+    assert_int_equal(claim(r, other, "b.test", "jon"), 0);
+    assert_string_equal(take_over(r, new, "a.test", 0), "1 ");
+    for (int visitor = 0; visitor < 4; visitor++)
+        assert_int_equal(find(r, "b.test"), 2);
+    assert_string_equal(take_over(r, new, "b.test", 0), "2 ");
+    assert_int_equal(claim(r, old, "c.test", "jon"), 0); /* it still talks */
+    assert_string_equal(take_over(r, new, "c.test", 0), "");
+    assert_int_equal(find(r, "c.test"), 3);
+    assert_int_equal(find(r, "c.test"), 3);
+    seat_free(r, old, 1);
+    seat_free(r, other, 1);
+    seat_free(r, new, 1);
+    registry_free(r);
+}
+
+static void where_all_are_in_doubt_they_take_turns(void **state)
+{
+    struct registry *r = registry_new();
+    struct seat *old[2] = {seat_new(r, 1, 1), seat_new(r, 2, 0)}, *new = seat_new(r, 3, 1);
+    unsigned hits[4] = {0};
+
+    (void)state;
+    assert_string_equal(take_over(r, old[0], "a.test", 0), "");
+    assert_string_equal(take_over(r, old[1], "a.test", 0), "1 ");
+    assert_string_equal(take_over(r, new, "a.test", 0), "2 ");
+    seat_free(r, new, 1);
+    for (int visitor = 0; visitor < 10; visitor++)
+        hits[find(r, "a.test")]++;
+    assert_int_equal(hits[1], 5);
+    assert_int_equal(hits[2], 5);
+    seat_free(r, old[1], 2); /* gone while in doubt */
+    assert_int_equal(find(r, "a.test"), 1);
+    seat_free(r, old[0], 3);
+    assert_int_equal(find(r, "a.test"), -3);
+    assert_int_equal(registry_count(r).away, 1);
+    registry_free(r);
+}
+
+static void who_has_lately_answered_is_left_in_peace(void **state)
+{
+    struct registry *r = registry_new();
+    struct seat *s[4];
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++)
+        s[i] = seat_new(r, i + 1, (i + 1) % 2);
+    assert_string_equal(take_over(r, s[0], "a.test", 5000), "");
+    assert_string_equal(take_over(r, s[1], "a.test", 5000), "1 ");
+    registry_trust(r, s[0], 6000);
+    assert_string_equal(take_over(r, s[2], "a.test", 5999), "2 ");
+    assert_string_equal(take_over(r, s[3], "a.test", 6000), "3 1 ");
+    for (unsigned i = 0; i < 4; i++)
+        seat_free(r, s[i], 1);
+    registry_free(r);
+}
+
+/* Thousands come back to one name at once: what each costs is bounded. */
+static void one_claim_looks_at_so_many_sessions(void **state)
+{
+    enum { SEATS = 3 * REGISTRY_DOUBTS_MAX };
+    struct registry *r = registry_new();
+    struct seat *s[SEATS + 1];
+    struct doubts doubts;
+
+    (void)state;
+    for (unsigned i = 0; i < SEATS; i++) {
+        s[i] = seat_new(r, i + 1, 0);
+        assert_int_equal(claim(r, s[i], "a.test", "jon"), 0);
+    }
+    for (unsigned left = SEATS - 1, asked = 0; left; left -= asked) {
+        registry_doubt(r, LIST_OWNER(s[SEATS - 1]->claims.next, struct claim, link), 0, &doubts);
+        asked = left < REGISTRY_DOUBTS_MAX - 1 ? left : REGISTRY_DOUBTS_MAX - 1;
+        assert_int_equal(doubts.count, asked);
+    }
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(find(r, "a.test"), SEATS);
+    for (unsigned i = 0; i < SEATS; i++)
+        registry_trust(r, s[i], 1000);
+    /* One that has been doubted itself, and so is in nobody's way. */
+    registry_doubt(r, LIST_OWNER(s[0]->claims.next, struct claim, link), 1000, &doubts);
+    assert_in_range(doubts.count, REGISTRY_DOUBTS_MAX - 1, REGISTRY_DOUBTS_MAX);
+    for (unsigned i = 0; i < SEATS; i++)
+        seat_free(r, s[i], 1);
+    registry_free(r);
+}
+
 /* Threads.  Each owner thread is a worker whose sessions come and go and count; finders and a
  * reader look at it all meanwhile.  cmocka's asserts are the main thread's only. */
 #define OWNERS 3
@@ -410,12 +550,15 @@ static void claim_or_count(struct scene *scene, struct seat *s, const char *host
                            const char *subject)
 {
     struct claim *c = claim_new_host(slice_text(host), subject);
+    struct doubts doubts;
 
     if (!c || registry_claim(scene->r, s, c)) {
         scene->wrong++;
         claim_free(c);
         return;
     }
+    registry_doubt(scene->r, c, 0, &doubts);
+    scene->wrong += doubts.count >= OWNERS;
     meter_add(&c->meter, METER_STREAMS, 1);
 }
 
@@ -438,6 +581,8 @@ static void one_session(struct owner *o, unsigned round)
     }
     (void)snprintf(host, sizeof(host), "own%u.test", o->worker);
     claim_or_count(o->scene, s, host, host);
+    if (round % 2)
+        registry_trust(o->scene->r, s, 0);
     registry_set_label(o->scene->r, s, slice_text(host));
     meter_add(&s->meter, METER_STREAMS, 1);
     seat_free(o->scene->r, s, round);
@@ -539,6 +684,11 @@ int main(void)
         cmocka_unit_test(each_session_is_shown_with_its_claims_and_their_meters),
         cmocka_unit_test(a_failed_allocation_refuses_the_claim_and_changes_nothing),
         cmocka_unit_test(making_one_without_memory_fails_cleanly),
+        cmocka_unit_test(who_comes_back_gets_all_visitors_until_its_former_self_has_answered),
+        cmocka_unit_test(a_session_in_doubt_is_so_under_all_its_names_and_asked_once),
+        cmocka_unit_test(where_all_are_in_doubt_they_take_turns),
+        cmocka_unit_test(who_has_lately_answered_is_left_in_peace),
+        cmocka_unit_test(one_claim_looks_at_so_many_sessions),
         cmocka_unit_test(workers_that_claim_release_and_find_at_once_do_not_disturb_each_other),
     };
 
