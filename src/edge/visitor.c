@@ -110,6 +110,15 @@ static void move(struct visitor *v, const struct route *to, const uint8_t *in, s
     mailbox_send(&e->workers[to->worker].loop->mailbox, &p->parcel);
 }
 
+/* So that a visitor whose machine has vanished is found, whether or not it was owed bytes. */
+static void mind_vanishing(struct visitor *v)
+{
+    int64_t stall_ms = v->edge->rules->limits.visitor_stall_ms;
+
+    conn_set_patience(v->conn, stall_ms > CONN_KEEPALIVE_MS ? stall_ms : CONN_KEEPALIVE_MS);
+    conn_start_keepalive(v->conn);
+}
+
 /* Gives the conn to a stream of `s`.  Returns the stream, or NULL if the visitor was refused. */
 static struct stream *splice(struct visitor *v, struct session *s)
 {
@@ -127,6 +136,7 @@ static struct stream *splice(struct visitor *v, struct session *s)
         refuse(v, &refusal_full);
         return NULL;
     }
+    mind_vanishing(v);
     err = stream_open(s, claim, &v->request, v->conn, &st);
     if (err) {
         refuse(v, err == -EMSGSIZE ? &refusal_long_name : &refusal_trouble);

@@ -5,6 +5,7 @@
 #include "net/outlet.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -67,6 +68,21 @@ void conn_shut(struct conn *c)
 {
     if (conn_is_alive(c) && c->sending == CONN_SENDING)
         outlet_shut(c);
+}
+
+void conn_set_patience(struct conn *c, int64_t ms)
+{
+    unsigned patience_ms = ms < INT_MAX ? (unsigned)ms : (unsigned)INT_MAX;
+
+    (void)setsockopt(c->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof(patience_ms));
+}
+
+void conn_start_keepalive(struct conn *c)
+{
+    (void)setsockopt(c->fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){CONN_IDLE_S}, sizeof(int));
+    (void)setsockopt(c->fd, IPPROTO_TCP, TCP_KEEPINTVL, &(int){CONN_PROBE_S}, sizeof(int));
+    (void)setsockopt(c->fd, IPPROTO_TCP, TCP_KEEPCNT, &(int){CONN_PROBES}, sizeof(int));
+    (void)setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
 }
 
 static void on_ready(struct watch *w, unsigned ready)

@@ -30,7 +30,11 @@
 #define CONN_SHORT_LINGER_MS 200 /* ... while descriptors are short */
 #define CONN_DRAIN_MS 60000 /* ... and before that, for it to take all that is queued, or ... */
 #define CONN_DRAIN_LEAST 1048576 /* ... so much of it, and then as long again */
-#define CONN_QUEUE_MAX 67108864  /* a backstop: owners keep to marks far below */
+#define CONN_IDLE_S 60  /* conn_start_keepalive(): of silence, before the first probe ... */
+#define CONN_PROBE_S 15 /* ... between probes, and behind the last ... */
+#define CONN_PROBES 4   /* ... of so many */
+#define CONN_KEEPALIVE_MS (INT64_C(1000) * (CONN_IDLE_S + CONN_PROBE_S * CONN_PROBES))
+#define CONN_QUEUE_MAX 67108864 /* a backstop: owners keep to marks far below */
 
 struct conn; /* private to conn.c */
 
@@ -79,6 +83,16 @@ void conn_update(struct conn *c);
 
 /* Ends our half once the queue is empty. */
 void conn_shut(struct conn *c);
+
+/* Loses the conn (-ETIMEDOUT) once the other end's system has acknowledged nothing of what was sent
+ * for `ms`.  Linux counts a system whose program leaves its window closed for so long among these,
+ * though it answers (TCP_USER_TIMEOUT). */
+void conn_set_patience(struct conn *c, int64_t ms);
+
+/* Has the system ask an idle other end whether it is still there; one that is not is lost after
+ * CONN_KEEPALIVE_MS of silence.  With a patience below that, Linux takes the first probe without an
+ * answer for the last, and a lost packet ends the conn. */
+void conn_start_keepalive(struct conn *c);
 
 /* Drops both halves and whatever is queued. */
 void conn_close(struct conn *c);

@@ -449,6 +449,7 @@ int session_new(const struct session_setting *setting, const struct session_peer
     mux_init(&s->mux, &mux_ops, setting->gather, peer->dialect);
     registry_join(setting->registry, &s->seat);
     loop_start_deadline(setting->loop, &s->ping, setting->limits.pulse.interval_ms);
+    conn_set_patience(conn, setting->limits.pulse.interval_ms + setting->limits.pulse.timeout_ms);
     conn_set_owner(conn, &device_ops, s);
     *out = s;
     return 0;

@@ -2,6 +2,8 @@
 
 #include "probe.h"
 
+#include <limits.h>
+
 #define BULK 6000000U /* more than loopback's socket buffers hold */
 
 static struct loop loop;
@@ -289,6 +291,36 @@ static void the_queue_has_a_maximum_and_refuses_whole(void **state)
     assert_int_equal(conn_write(probe.conn, block, CONN_QUEUE_MAX - queued + 1), -ENOBUFS);
     assert_int_equal(conn_queued(probe.conn), queued);
     assert_int_equal(conn_write(probe.conn, block, CONN_QUEUE_MAX - queued), 0);
+}
+
+static void who_takes_nothing_for_longer_than_the_patience_is_lost(void **state)
+{
+    (void)state;
+    conn_set_patience(probe.conn, 300);
+    fill_up();
+    pump_until(&loop, is_lost, NULL);
+    assert_int_equal(probe.lost_err, -ETIMEDOUT);
+}
+
+static int option(int level, int name)
+{
+    int value = -1;
+    socklen_t size = sizeof(value);
+
+    assert_int_equal(getsockopt(ends[0], level, name, &value, &size), 0);
+    return value;
+}
+
+static void an_idle_end_is_asked_whether_it_is_there(void **state)
+{
+    (void)state;
+    conn_start_keepalive(probe.conn);
+    conn_set_patience(probe.conn, INT64_MAX);
+    assert_int_equal(option(SOL_SOCKET, SO_KEEPALIVE), 1);
+    assert_int_equal(option(IPPROTO_TCP, TCP_USER_TIMEOUT), INT_MAX);
+    assert_int_equal(1000 * (option(IPPROTO_TCP, TCP_KEEPIDLE) +
+                             option(IPPROTO_TCP, TCP_KEEPCNT) * option(IPPROTO_TCP, TCP_KEEPINTVL)),
+                     CONN_KEEPALIVE_MS);
 }
 
 static void each_half_ends_on_its_own(void **state)
@@ -610,6 +642,8 @@ int main(void)
         TEST(the_end_is_told_though_bytes_are_left_that_nobody_takes),
         TEST(a_full_socket_queues_and_its_drain_is_told),
         TEST(the_queue_has_a_maximum_and_refuses_whole),
+        TEST(who_takes_nothing_for_longer_than_the_patience_is_lost),
+        TEST(an_idle_end_is_asked_whether_it_is_there),
         TEST(each_half_ends_on_its_own),
         TEST(after_the_other_ends_end_we_may_still_send),
         TEST(a_reset_is_told_as_a_loss),
