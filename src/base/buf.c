@@ -133,6 +133,23 @@ int buf_put(struct buf *b, const void *bytes, size_t len)
     return 0;
 }
 
+int buf_put_front(struct buf *b, const void *bytes, size_t len)
+{
+    struct buf front;
+    int err;
+
+    if (len > b->max - b->len || b->len > b->max)
+        return -ENOBUFS;
+    buf_init(&front, b->pool, len);
+    err = buf_put(&front, bytes, len);
+    if (err)
+        return err;
+    list_move_all(&b->chunks, &front.chunks);
+    list_move_all(&front.chunks, &b->chunks);
+    b->len += len;
+    return 0;
+}
+
 unsigned buf_peek(const struct buf *b, struct iovec *iov, unsigned max, size_t *total)
 {
     unsigned count = 0;

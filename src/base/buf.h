@@ -49,6 +49,9 @@ void buf_fini(struct buf *b);
 /* Appends a copy of bytes[0..len). */
 int buf_put(struct buf *b, const void *bytes, size_t len);
 
+/* Puts a copy of bytes[0..len) in front of all others. */
+int buf_put_front(struct buf *b, const void *bytes, size_t len);
+
 /* Points iov[0..max) at the front of the queue; lent until it changes.
  * Returns how many entries were filled, and their sum in *total. */
 unsigned buf_peek(const struct buf *b, struct iovec *iov, unsigned max, size_t *total);

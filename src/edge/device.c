@@ -129,10 +129,13 @@ static void on_released(void *owner, const struct claim *claim)
 }
 
 /* session_ops.on_unserved */
-static void on_unserved(void *owner, struct conn *visitor, enum stream_service service)
+static void on_unserved(void *owner, struct conn *visitor, enum stream_service service,
+                        const struct hold *hold)
 {
-    (void)owner;
-    visitor_refuse_unserved(visitor, service);
+    struct device *d = owner;
+
+    if (!hold || visitor_retry(d->edge, visitor, hold))
+        visitor_refuse_unserved(visitor, service);
 }
 
 static void log_end(const struct device *d, const char *why)

@@ -18,6 +18,7 @@
 
 enum visitor_state {
     VISITOR_SNIFFING, /* reading first bytes; ends by sniff_by */
+    VISITOR_RETURNED, /* its tunnel is lost; routed again at the end of the turn */
     VISITOR_ROUTED,   /* it is known where it goes */
     VISITOR_GONE,     /* its conn is somebody else's */
 };
@@ -33,6 +34,7 @@ struct visitor {
     size_t seen;              /* ... so many bytes */
     struct deadline sniff_by; /* running while SNIFFING */
     int64_t came_ms;
+    struct task again; /* RETURNED */
     unsigned moves;
     struct grave grave;
 };
@@ -53,6 +55,7 @@ static struct conn *leave(struct visitor *v)
     v->conn = NULL;
     tally_sub(&v->edge->tally, TALLY_PENDING);
     deadline_stop(&v->sniff_by);
+    task_cancel(&v->again);
     list_remove(&v->link);
     loop_bury(v->edge->loop, &v->grave);
     return conn;
@@ -64,6 +67,13 @@ static void refuse(struct visitor *v, const struct refusal *r)
     refusal_tell(leave(v), &v->request, r); /* it is in its grave, and whole until the turn ends */
 }
 
+/* It may be that the device that was lost has done what it was asked: 503 would deny that. */
+static void refuse_lost(struct visitor *v)
+{
+    refusal_note(v->edge, v->id, &v->request, TALLY_REFUSED_DEVICE_AWAY);
+    visitor_refuse_unserved(leave(v), v->request.service);
+}
+
 static void refuse_away(struct visitor *v, int64_t last_seen_unix)
 {
     int64_t ago = clock_unix() - last_seen_unix;
@@ -71,6 +81,10 @@ static void refuse_away(struct visitor *v, int64_t last_seen_unix)
     struct refusal away = {TALLY_REFUSED_DEVICE_AWAY, 503, REFUSE_ALERT_INTERNAL_ERROR, 10,
                            sentence};
 
+    if (v->request.lost) {
+        refuse_lost(v);
+        return;
+    }
     (void)snprintf(sentence, sizeof(sentence),
                    "The device that serves %%s is away. It was last seen %lld second%s ago.",
                    (long long)ago, ago == 1 ? "" : "s");
@@ -243,7 +257,7 @@ static size_t take_http(struct visitor *v, uint8_t *in, size_t len)
     return st ? stream_on_bytes(st, in, len) : len;
 }
 
-static size_t take_tls(struct visitor *v, uint8_t *in, size_t len)
+static size_t take_routed(struct visitor *v, uint8_t *in, size_t len)
 {
     struct stream *st = route(v, in, len);
 
@@ -290,7 +304,7 @@ static size_t take_found(struct visitor *v, const struct sniffed *found, uint8_t
     v->request.host = found->host;
     if (names_is_own(v->edge->rules, &found->host))
         return take_own(v, found->kind == SNIFFED_TLS ? FRONT_TLS : FRONT_PLAIN);
-    return found->kind == SNIFFED_TLS ? take_tls(v, in, len) : take_http(v, in, len);
+    return found->kind == SNIFFED_TLS ? take_routed(v, in, len) : take_http(v, in, len);
 }
 
 static size_t sniff_and_route(struct visitor *v, uint8_t *in, size_t len)
@@ -319,14 +333,26 @@ static size_t room(void *owner)
 {
     const struct visitor *v = owner;
 
-    return v->state == VISITOR_SNIFFING ? v->edge->rules->sniff_bytes : 0;
+    switch (v->state) {
+    case VISITOR_SNIFFING: return v->edge->rules->sniff_bytes;
+    case VISITOR_RETURNED: return CONN_READ_MAX;
+    case VISITOR_ROUTED:
+    case VISITOR_GONE: break;
+    }
+    return 0;
 }
 
 static size_t on_bytes(void *owner, uint8_t *in, size_t len)
 {
     struct visitor *v = owner;
 
-    return v->state == VISITOR_SNIFFING ? sniff_and_route(v, in, len) : 0;
+    switch (v->state) {
+    case VISITOR_SNIFFING: return sniff_and_route(v, in, len);
+    case VISITOR_RETURNED: return take_routed(v, in, len);
+    case VISITOR_ROUTED:
+    case VISITOR_GONE: break;
+    }
+    return 0;
 }
 
 static void on_drain(void *owner)
@@ -365,6 +391,29 @@ static void on_sniff_by(struct deadline *d)
         conn_close(leave(v));
 }
 
+/* One that had sent nothing: else it has been routed when its bytes were offered. */
+static void on_again(struct task *t)
+{
+    struct visitor *v = LIST_OWNER(t, struct visitor, again);
+
+    if (v->state == VISITOR_RETURNED)
+        (void)route(v, NULL, 0);
+}
+
+/* Of zeroed memory; its conn is the caller's to give. */
+static void init(struct visitor *v, struct edge *e, const struct stream_request *request)
+{
+    v->edge = e;
+    v->id = edge_new_id(e);
+    v->request = *request;
+    v->came_ms = e->loop->now_ms;
+    v->grave.free = free_grave;
+    deadline_init(&v->sniff_by, on_sniff_by);
+    task_init(&v->again, on_again);
+    list_push(&e->visitors, &v->link);
+    tally_add(&e->tally, TALLY_PENDING);
+}
+
 static struct visitor *visitor_new(struct edge *e, int fd, const struct stream_request *request)
 {
     struct visitor *v = calloc(1, sizeof(*v));
@@ -375,15 +424,35 @@ static struct visitor *visitor_new(struct edge *e, int fd, const struct stream_r
         (void)close(fd);
         return NULL;
     }
-    v->edge = e;
-    v->id = edge_new_id(e);
-    v->request = *request;
-    v->came_ms = e->loop->now_ms;
-    v->grave.free = free_grave;
-    deadline_init(&v->sniff_by, on_sniff_by);
-    list_push(&e->visitors, &v->link);
-    tally_add(&e->tally, TALLY_PENDING);
+    init(v, e, request);
     return v;
+}
+
+int visitor_retry(struct edge *e, struct conn *conn, const struct hold *hold)
+{
+    struct visitor *v;
+    int err;
+
+    if (e->state == EDGE_DRAINING)
+        return -ESHUTDOWN;
+    err = conn_preload(conn, slice_of(hold->bytes, hold->len));
+    if (err)
+        return err;
+    v = calloc(1, sizeof(*v));
+    if (!v)
+        return -ENOMEM;
+    init(v, e, &hold->request);
+    v->request.lost++;
+    v->state = VISITOR_RETURNED;
+    v->conn = conn;
+    conn_set_owner(conn, &visitor_ops, v);
+    loop_defer(e->loop, &v->again);
+    tally_add(&e->tally, TALLY_VISITORS_RETRIED);
+    log_event(LOG_INFO, "visitor_retried", LOG_UINT("visitor", v->id),
+              LOG_STR("service", stream_service_name[v->request.service]),
+              LOG_SLICE("host", hostname_slice(&v->request.host)),
+              LOG_UINT("port", v->request.port), LOG_UINT("bytes", hold->len));
+    return 0;
 }
 
 /* Devices have a limit of their own. */

@@ -7,6 +7,7 @@
 #define RVPN_EDGE_VISITOR_H
 
 #include "edge/edge.h"
+#include "tunnel/hold.h"
 
 enum visitor_kind {
     VISITOR_ON_SHARED_PORT, /* its first bytes say where it wants to go */
@@ -38,7 +39,11 @@ void visitor_close_all(struct edge *e);
  * to go. */
 void visitor_drop_silent(struct edge *e, int64_t before_ms, unsigned most);
 
-/* session_ops.on_unserved(): tells a visitor that its device could not serve it.  Takes it. */
+/* Routes a visitor again that has lost its tunnel, at the end of the loop's turn.  Takes `conn` if
+ * it returns 0; -ESHUTDOWN while the relay drains, -ENOMEM, -EMSGSIZE. */
+int visitor_retry(struct edge *e, struct conn *conn, const struct hold *hold);
+
+/* Tells a visitor that its device could not serve it.  Takes it. */
 void visitor_refuse_unserved(struct conn *conn, enum stream_service service);
 
 #endif

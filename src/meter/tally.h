@@ -15,7 +15,7 @@ enum tally_id {
     TALLY_ACCEPTED,           /* connections taken from the kernel, refused ones included */
     TALLY_PENDING,            /* a gauge: unrouted, or with the relay itself and no device */
     TALLY_VISITORS_MOVED,     /* given to another worker */
-    TALLY_VISITORS_RETRIED,   /* given to a second device, since the first had gone */
+    TALLY_VISITORS_RETRIED,   /* routed again, since their device had gone */
     TALLY_HANDSHAKES,         /* TLS with the relay itself, seen through to the end */
     TALLY_HANDSHAKES_RESUMED, /* ... of those, with a ticket */
     TALLY_HANDSHAKES_FAILED,

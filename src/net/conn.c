@@ -223,8 +223,10 @@ int conn_start_tls(struct conn *c, SSL_CTX *context)
 
 int conn_preload(struct conn *c, struct slice bytes)
 {
-    int err = bytes.len ? buf_put(&c->kept, bytes.ptr, bytes.len) : 0;
+    int err = bytes.len ? buf_put_front(&c->kept, bytes.ptr, bytes.len) : 0;
 
+    if (!err && c->kept.len && c->receiving == CONN_EOF)
+        c->receiving = CONN_EOF_DUE;
     loop_defer(c->loop, &c->turn);
     return err == -ENOBUFS ? -EMSGSIZE : err;
 }

@@ -64,7 +64,8 @@ void conn_set_owner(struct conn *c, const struct conn_ops *ops, void *owner);
 int conn_start_tls(struct conn *c, SSL_CTX *context);
 
 /* Has bytes offered as if they had just come, in front of all others: those that another worker
- * has read.  They were counted there.  -EMSGSIZE past CONN_KEPT_MAX, -ENOMEM. */
+ * has read, or that a former owner has taken in vain.  They were counted there.  An end that has
+ * been told is told again, behind them.  -EMSGSIZE past CONN_KEPT_MAX, -ENOMEM. */
 int conn_preload(struct conn *c, struct slice bytes);
 
 /* The name asked for in the TLS handshake; NULL if none or not TLS.  Lent. */

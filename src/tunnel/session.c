@@ -122,6 +122,11 @@ bool session_has_passed(const struct session *s, uint64_t mark)
     return !s->conn || conn_wire_out(s->conn) >= mark;
 }
 
+bool session_had_sent(const struct session *s, uint64_t mark)
+{
+    return meter_read(&s->seat.meter, METER_WIRE_TO_DEVICE) > mark; /* let_go() has counted it */
+}
+
 void session_block(struct session *s)
 {
     s->blocked++;

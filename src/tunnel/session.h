@@ -51,8 +51,11 @@ struct session_ops {
     int (*on_claimed)(void *owner, const struct claim *claim);
     void (*on_released)(void *owner, const struct claim *claim);
 
-    /* The device could not serve a visitor, who has not had a byte yet.  Takes `visitor`. */
-    void (*on_unserved)(void *owner, struct conn *visitor, enum stream_service service);
+    /* The device could not serve a visitor, who has not had a byte yet.  Takes `visitor`.  With
+     * `hold`, which is lent, the device is lost, and another one may get what it was sent; but
+     * not before this event is over: until then the session is still in the registry. */
+    void (*on_unserved)(void *owner, struct conn *visitor, enum stream_service service,
+                        const struct hold *hold);
 
     /* Something has ended, see the enum; SELF is the last event. */
     void (*on_end)(void *owner, enum session_end what, const char *why);
@@ -152,5 +155,8 @@ void session_forget(struct session *s, struct stream *st);
  * queue is up to a thousandth early. */
 uint64_t session_mark(const struct session *s);
 bool session_has_passed(const struct session *s, uint64_t mark);
+
+/* Of a tunnel that is lost: whether the socket had taken anything behind such a mark. */
+bool session_had_sent(const struct session *s, uint64_t mark);
 
 #endif

@@ -1,6 +1,7 @@
 #include "tunnel/stream.h"
 
 #include "base/log.h"
+#include "tunnel/hold.h"
 #include "tunnel/session.h"
 
 #include <errno.h>
@@ -93,6 +94,7 @@ static void free_grave(struct grave *g)
     struct stream *st = LIST_OWNER(g, struct stream, grave);
 
     free(st->guard);
+    free(st->hold);
     free(st);
 }
 
@@ -183,6 +185,12 @@ static bool do_life(struct stream *st, unsigned due)
     return false;
 }
 
+static void drop_hold(struct stream *st)
+{
+    free(st->hold);
+    st->hold = NULL;
+}
+
 static void set_why(struct stream *st, const char *why)
 {
     if (!st->why)
@@ -258,6 +266,7 @@ static size_t on_bytes(void *owner, uint8_t *in, size_t len)
         ssize_t allowed = http_guard_feed(st->guard, in, len);
 
         if (allowed < 0) {
+            drop_hold(st); /* what is dropped here must not be overlooked there */
             see_visitor_eof(st, "other_host_or_bad_request");
             return len;
         }
@@ -265,6 +274,10 @@ static size_t on_bytes(void *owner, uint8_t *in, size_t len)
     }
     if (pass == 0)
         return 0;
+    if (st->hold)
+        st->hold = hold_add(st->hold, in, pass);
+    if (st->to_device == 0)
+        st->start_mark = session_mark(st->session);
     if (mux_write_data(&st->session->mux, &st->mux, in, pass))
         return len; /* the tunnel is lost, and says so soon */
     st->to_device += pass;
@@ -403,6 +416,7 @@ void stream_on_data(struct stream *st, const struct iovec *iov, unsigned iov_cou
         return;
     if (st->state == STREAM_ALONE)
         let_flow(st);
+    drop_hold(st);
     for (unsigned i = 0; i < iov_count; i++)
         total += iov[i].iov_len;
     if (st->guard && http_guard_is_waiting(st->guard)) {
@@ -428,13 +442,14 @@ static void see_device_end(struct stream *st)
     (void)do_life(st, life_on_device_end(&st->life, answer_of(st)));
 }
 
-/* The visitor that has not had a byte is told why in its own language. */
-static void give_up_unserved(struct stream *st)
+/* The visitor that has not had a byte is tried again with `hold`, or told why in its own language.
+ */
+static void give_up_unserved(struct stream *st, const struct hold *hold)
 {
     const struct session *s = st->session;
 
     if (st->to_visitor == 0 && st->visitor && st->life.state <= LIFE_HALF) {
-        s->ops->on_unserved(s->owner, st->visitor, st->service);
+        s->ops->on_unserved(s->owner, st->visitor, st->service, hold);
         st->visitor = NULL;
     }
 }
@@ -455,10 +470,22 @@ void stream_on_signal(struct stream *st, enum mproxy_kind kind)
         see_device_end(st);
     } else {
         set_why(st, "device_error");
-        give_up_unserved(st);
+        give_up_unserved(st, NULL);
         do_flow(st, flow_on_end(&st->flow));
         (void)do_life(st, life_on_device_error(&st->life, answer_of(st)));
     }
+}
+
+/* Whether another device may get what this one has got.  Where nothing was sent there is nothing
+ * behind which a visitor's end could be told again. */
+static bool is_repeatable(const struct stream *st)
+{
+    if (!st->hold)
+        return false;
+    if (st->hold->len == 0)
+        return st->life.state == LIFE_OPEN;
+    return st->to_device == 0 || !session_had_sent(st->session, st->start_mark) ||
+           hold_is_repeatable(st->hold);
 }
 
 /* Its conn drains by itself from here on: the stream must not outlive its session. */
@@ -469,7 +496,7 @@ void stream_on_tunnel_lost(struct stream *st)
         stream_free(st);
         return;
     }
-    give_up_unserved(st);
+    give_up_unserved(st, is_repeatable(st) ? st->hold : NULL);
     if (!do_life(st, life_on_tunnel_lost(&st->life, LIFE_ANSWER_SENT)))
         (void)do_life(st, life_on_drained(&st->life));
 }
@@ -532,6 +559,8 @@ int stream_open(struct session *s, struct claim *claim, const struct stream_requ
     st->visitor = visitor;
     st->service = request->service;
     st->port = request->port;
+    if (request->lost + 1 < STREAM_TRIES_MAX)
+        st->hold = hold_new(request); /* or it is not retried */
     st->id = session_admit(s, st);
     st->opened_ms = s->setting->loop->now_ms;
     st->grave.free = free_grave;

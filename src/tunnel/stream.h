@@ -19,6 +19,9 @@
 #include "tunnel/mux.h"
 
 struct session;
+struct hold;
+
+#define STREAM_TRIES_MAX 2U /* tunnels that one visitor is given to: the first one, and a retry */
 
 enum stream_service { STREAM_HTTP, STREAM_HTTPS, STREAM_TCP };
 
@@ -30,6 +33,7 @@ struct stream_request {
     struct hostname host;   /* not for TCP */
     struct address visitor; /* where it comes from */
     uint16_t port;          /* of ours, to which it came */
+    unsigned lost;          /* tunnels that have been lost under it */
 };
 
 enum stream_state {
@@ -48,6 +52,7 @@ struct stream {
     struct claim *claim;  /* whose counters it adds to; NULL once it is taken from the session */
     struct conn *visitor; /* NULL once it is given away or closed */
     struct http_guard *guard; /* of HTTP only */
+    struct hold *hold; /* what may be sent again; NULL once the answer begins, or if it may not */
     enum stream_state state;
     enum { STREAM_DEVICE_TAKES, STREAM_DEVICE_PAUSED } device;
     enum { STREAM_ASKED, STREAM_ANSWERED } talk; /* who spoke last */
@@ -57,7 +62,8 @@ struct stream {
     struct deadline timer; /* SILENT: speak first; ALONE, PARTING: may go on; else quiet */
     struct deadline stall; /* runs while bytes wait for the visitor */
     uint64_t id;           /* for logs; unique in its session */
-    uint64_t first_mark;   /* ALONE, PARTING: the end of the first frame; see session_mark() */
+    uint64_t start_mark;   /* where its first byte begins on the wire; see session_mark() */
+    uint64_t first_mark;   /* ALONE, PARTING: the end of the first frame */
     uint64_t stall_from;   /* what the visitor had taken when `stall` was started */
     uint64_t to_device, to_visitor;
     uint64_t dropped; /* of to_visitor: what the visitor never took */

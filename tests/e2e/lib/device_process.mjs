@@ -3,13 +3,13 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { classes } from './devices.mjs';
-import { httpService, httpsService } from './services.mjs';
+import { httpService, httpsService, manualService } from './services.mjs';
 import { deferred, within } from './wait.mjs';
 
 const self = fileURLToPath(import.meta.url);
 
 // {child, ask(): {received, sent, pauses, violations}}
-export async function deviceProcess(scene, letter, { relay, hosts }) {
+export async function deviceProcess(scene, letter, { relay, hosts, mute = false }) {
     const token = relay.token({ hosts });
     const child = fork(self, [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     const answers = [];
@@ -29,7 +29,7 @@ export async function deviceProcess(scene, letter, { relay, hosts }) {
         child.send(question);
         return within(answer.promise, `an answer of the device process to ${question.what}`);
     };
-    const { error, ca } = await ask({ what: 'start', letter, port: relay.port, relayCa: relay.ca, token });
+    const { error, ca } = await ask({ what: 'start', letter, port: relay.port, relayCa: relay.ca, token, mute });
     if (error) throw new Error(error);
     return { child, ca, ask: () => ask({ what: 'state' }) };
 }
@@ -45,7 +45,9 @@ async function serve() {
     process.on('message', async (m) => {
         try {
             if (m.what === 'start') {
-                const [http, https] = [await httpService(scene), await httpsService(scene)];
+                const http = await httpService(scene);
+                const https = await (m.mute ? manualService : httpsService)(scene);
+                http.mute = m.mute;
                 device = new classes[m.letter]({ port: m.port, ca: m.relayCa, token: m.token,
                     services: { http: http.port, https: https.port } });
                 await device.start();

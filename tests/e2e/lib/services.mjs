@@ -65,6 +65,8 @@ function listen(server, port = 0) {
     });
 }
 
+// A service that is `mute` takes requests and never answers.
+//
 // GET  /                       "`text` METHOD PATH host=HOST"
 // POST /upload                 {"bytes": N, "sha256": "..."}
 // GET  /download?bytes=N       the pattern
@@ -74,6 +76,10 @@ function handler(service) {
     return (request, response) => {
         service.requests.push({ method: request.method, url: request.url,
             headers: request.headers, raw: request.rawHeaders });
+        if (service.mute) {
+            request.resume();
+            return;
+        }
         const url = new URL(request.url, 'http://service');
         switch (url.pathname) {
         case '/upload':

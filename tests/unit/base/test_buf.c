@@ -236,6 +236,28 @@ static void without_memory_the_queue_stays_as_it_was(void **state)
     buf_fini(&b);
 }
 
+static void what_is_put_in_front_comes_out_first(void **state)
+{
+    static const size_t lens[] = {0, 1, BUF_CHUNK_SMALL, BUF_CHUNK_SMALL + 1, 3 * BIG};
+    struct buf b;
+
+    for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+        for (size_t behind = 0; behind <= 2 * BIG; behind += BIG) {
+            buf_init(&b, *state, MAX);
+            assert_int_equal(buf_put(&b, source + lens[i], behind), 0);
+            assert_int_equal(buf_put_front(&b, source, lens[i]), 0);
+            assert_int_equal(buf_put(&b, source + lens[i] + behind, 9), 0);
+            check(&b, 0, lens[i] + behind + 9);
+            assert_int_equal(buf_put_front(&b, source, MAX), -ENOBUFS);
+            fail_at = 1;
+            assert_int_equal(buf_put_front(&b, source, 3), -ENOMEM);
+            fail_at = 0;
+            check(&b, 0, lens[i] + behind + 9);
+            buf_fini(&b);
+        }
+    }
+}
+
 static void random_puts_and_drops_keep_the_order_of_bytes(void **state)
 {
     struct buf b;
@@ -274,6 +296,7 @@ int main(void)
         TEST(the_pool_keeps_some_big_chunks_and_gives_them_back),
         TEST(the_pool_keeps_the_spare_chunks_that_were_needed_lately),
         TEST(without_memory_the_queue_stays_as_it_was),
+        TEST(what_is_put_in_front_comes_out_first),
         TEST(random_puts_and_drops_keep_the_order_of_bytes),
     };
 

@@ -588,6 +588,38 @@ static void what_is_preloaded_has_a_maximum(void **state)
     wait_for_bytes(CONN_KEPT_MAX);
 }
 
+/* As an owner gives its conn back to whom it had it from, with what it has taken in vain. */
+static void what_was_taken_may_be_put_back_in_front_and_the_end_is_told_again(void **state)
+{
+    struct probe next;
+
+    (void)state;
+    probe.take_max = 3;
+    probe.full_at = 3;
+    wire_text(peer.fd, "abcdef");
+    wait_for_bytes(3);
+    pump_times(&loop, 2);
+    wire_text(peer.fd, "ghi");
+    (void)shutdown(peer.fd, SHUT_WR);
+    pump_times(&loop, 2);
+    probe_init(&next);
+    next.conn = probe.conn;
+    probe.conn = NULL;
+    conn_set_owner(next.conn, &probe_ops, &next);
+    assert_int_equal(conn_preload(next.conn, slice_text("abc")), 0);
+    while (!next.count[PROBE_EOF])
+        pump(&loop);
+    assert_int_equal(next.len, 9);
+    assert_int_equal(conn_preload(next.conn, slice_of(next.bytes, 9)), 0);
+    while (next.count[PROBE_EOF] < 2)
+        pump(&loop);
+    assert_int_equal(next.len_at_eof, 18);
+    assert_memory_equal(next.bytes, "abcdefghiabcdefghi", 18);
+    pump_times(&loop, 3);
+    assert_int_equal(next.count[PROBE_EOF], 2);
+    probe_free(&next);
+}
+
 static void another_owner_hears_what_comes_next(void **state)
 {
     struct probe next;
@@ -659,6 +691,7 @@ int main(void)
         TEST(closing_drops_and_resetting_breaks),
         TEST(a_connection_moves_with_the_bytes_already_read),
         TEST(what_is_preloaded_has_a_maximum),
+        TEST(what_was_taken_may_be_put_back_in_front_and_the_end_is_told_again),
         TEST(another_owner_hears_what_comes_next),
         TEST(a_new_owner_is_offered_what_the_old_one_left),
         TEST(a_bad_descriptor_stays_the_callers),

@@ -9,6 +9,7 @@
 #include "tunnel/session.h"
 
 #include "base/log.h"
+#include "tunnel/hold.h"
 
 #include "../net/pump.h"
 #include "../net/wire.h"
@@ -77,7 +78,11 @@ struct rig {
     char claimed[RIG_EVENTS][80], released[RIG_EVENTS][80];
     unsigned claimed_count, released_count, refuse_claim; /* the nth on_claimed() from now fails */
     unsigned unserved;
-    struct conn *unserved_conn;
+    unsigned visitors_lost; /* how many tunnels the next visitors have lost before */
+    bool held;              /* whether the last of them may be retried, and with what */
+    struct stream_request held_request;
+    size_t held_len;
+    uint8_t held_bytes[HOLD_MAX];
     unsigned ends[SESSION_END_SELF + 1];
     char end_why[64];
     void (*on_end)(struct rig *r, enum session_end what); /* or NULL */
@@ -120,12 +125,19 @@ static void rig_on_released(void *owner, const struct claim *c)
     rig_note_claim(r->released[r->released_count++ % RIG_EVENTS], c);
 }
 
-static void rig_on_unserved(void *owner, struct conn *visitor, enum stream_service service)
+static void rig_on_unserved(void *owner, struct conn *visitor, enum stream_service service,
+                            const struct hold *hold)
 {
     struct rig *r = owner;
 
     (void)service;
     r->unserved++;
+    r->held = hold != NULL;
+    if (hold) {
+        r->held_request = hold->request;
+        r->held_len = hold->len;
+        memcpy(r->held_bytes, hold->bytes, hold->len);
+    }
     (void)conn_write(visitor, "502", 3);
     conn_finish(visitor);
 }
@@ -465,6 +477,7 @@ static inline struct rig_visitor *rig_visit(struct rig *r, enum stream_service s
     int ends[2];
 
     assert_non_null(claim);
+    request.lost = r->visitors_lost;
     wire_pair(ends);
     /* Little stays with the kernel, so that what a visitor does not take is the stream's. */
     assert_int_equal(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &(int){16384}, sizeof(int)), 0);

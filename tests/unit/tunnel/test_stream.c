@@ -249,6 +249,7 @@ static void an_error_before_any_byte_gives_the_visitor_to_the_owner(void **state
     rig_say(rig, v->cid, "error", " ", 1);
     RIG_UNTIL(rig, v->in.end != WIRE_OPEN);
     assert_int_equal(rig->unserved, 1);
+    assert_false(rig->held); /* the device is there, and has said no */
     assert_int_equal(v->in.len, 3);
     assert_int_equal(v->in.end, WIRE_EOF);
     assert_int_equal(rig->session->stream_count, 0);
@@ -511,6 +512,103 @@ static void a_lost_tunnel_delivers_what_it_brought_and_breaks_off(void **state)
     assert_string_equal(rig->end_why, "device_end");
 }
 
+static void lose_device(void)
+{
+    unsigned unserved = rig->unserved;
+
+    (void)close(rig->device);
+    rig->device = -1;
+    RIG_UNTIL(rig, rig->unserved > unserved);
+}
+
+static void who_loses_the_tunnel_before_the_answer_is_tried_again_with_all_it_has_sent(void **state)
+{
+    struct rig_visitor *v = rig_visit(rig, STREAM_HTTPS);
+
+    (void)state;
+    wire_text(v->fd, "hello");
+    RIG_UNTIL(rig, v->heard_len == 5);
+    wire_text(v->fd, " there");
+    rig_wait(rig, 110);
+    RIG_UNTIL(rig, v->heard_len == 11);
+    (void)shutdown(v->fd, SHUT_WR);
+    rig_turns(rig, 5);
+    lose_device();
+    assert_true(rig->held);
+    assert_int_equal(rig->held_len, 11);
+    assert_memory_equal(rig->held_bytes, "hello there", 11);
+    assert_int_equal(rig->held_request.service, STREAM_HTTPS);
+    assert_string_equal(rig->held_request.host.text, "a.example");
+    assert_int_equal(address_port(&rig->held_request.visitor), 1000);
+}
+
+/* Whether a visitor that has sent these bytes may be tried again once the device is lost. */
+static bool is_held(enum stream_service service, const void *bytes, size_t len)
+{
+    unsigned lost = rig->visitors_lost;
+    struct rig_visitor *v;
+
+    rig_free(rig);
+    rig = rig_new(DIALECT_CONTROL);
+    rig->visitors_lost = lost;
+    v = rig_visit(rig, service);
+    wire_send(v->fd, bytes, len);
+    RIG_UNTIL(rig, v->heard_len == len);
+    lose_device();
+    return rig->held;
+}
+
+static void only_what_is_safe_to_repeat_is_repeated(void **state)
+{
+    static const char get[] = "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
+    static const char post[] = "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 0\r\n\r\n";
+    static const uint8_t much[HOLD_MAX + 1];
+
+    (void)state;
+    assert_true(is_held(STREAM_HTTP, get, strlen(get)));
+    assert_false(is_held(STREAM_HTTP, post, strlen(post)));
+    assert_true(is_held(STREAM_TCP, NULL, 0));
+    assert_false(is_held(STREAM_TCP, get, strlen(get)));
+    assert_true(is_held(STREAM_HTTPS, much, HOLD_MAX));
+    assert_false(is_held(STREAM_HTTPS, much, HOLD_MAX + 1));
+    rig->visitors_lost = 1; /* and only once */
+    assert_false(is_held(STREAM_HTTPS, get, strlen(get)));
+}
+
+static void what_has_not_left_the_relay_is_no_repetition(void **state)
+{
+    struct rig_visitor *a = rig_visit_flowing(rig, STREAM_HTTPS);
+    struct rig_visitor *b = rig_visit(rig, STREAM_TCP);
+    static uint8_t bytes[BULK];
+
+    (void)state;
+    while (conn_queued(rig->session->conn) < 65536) { /* the device does not read */
+        (void)send(a->fd, bytes, 65536, MSG_NOSIGNAL);
+        pump(&rig->loop);
+    }
+    wire_text(b->fd, "pay");
+    pump_times(&rig->loop, 5);
+    assert_int_equal(b->stream->to_device, 3);
+    lose_device();
+    assert_true(rig->held);
+    assert_int_equal(rig->held_len, 3);
+}
+
+static void what_the_guard_has_stopped_is_not_tried_elsewhere(void **state)
+{
+    static const char first[] = "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
+    struct rig_visitor *v = rig_visit(rig, STREAM_HTTP);
+
+    (void)state;
+    wire_text(v->fd, first);
+    RIG_UNTIL(rig, v->heard_len == strlen(first));
+    rig_wait(rig, 110);
+    wire_text(v->fd, "GET / HTTP/1.1\r\nHost: b.example\r\n\r\n");
+    RIG_UNTIL(rig, v->stream->life.state == LIFE_HALF);
+    lose_device();
+    assert_false(rig->held);
+}
+
 /* What the visitor never got is counted apart: no counter ever falls. */
 static void payload_is_counted_as_it_was_moved(void **state)
 {
@@ -749,6 +847,10 @@ int main(void)
         TEST(a_pause_of_the_device_stops_reading_the_visitor),
         TEST(a_slow_device_holds_its_visitors_and_nothing_grows),
         TEST(a_lost_tunnel_delivers_what_it_brought_and_breaks_off),
+        TEST(who_loses_the_tunnel_before_the_answer_is_tried_again_with_all_it_has_sent),
+        TEST(only_what_is_safe_to_repeat_is_repeated),
+        TEST(what_has_not_left_the_relay_is_no_repetition),
+        TEST(what_the_guard_has_stopped_is_not_tried_elsewhere),
         TEST(payload_is_counted_as_it_was_moved),
         TEST(what_comes_after_the_stop_is_dropped),
         TEST(a_silent_tcp_visitor_opens_the_local_connection),
