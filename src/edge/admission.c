@@ -23,6 +23,9 @@ static const struct admission_refusal refusal_port = {"port cannot be opened", "
 static const struct admission_refusal refusal_many = {"too many tokens or names", "E_TOO_MANY",
                                                       TALLY_REFUSED_TOO_MANY_NAMES};
 
+static const struct admission_refusal refusal_tunnels = {
+    "too many tunnels of this token", "E_TOO_MANY_TUNNELS", TALLY_REFUSED_TOKEN_TUNNELS};
+
 struct control_fault admission_fault(const struct admission_refusal *r)
 {
     return (struct control_fault){slice_text(r->message), slice_text(r->code)};
@@ -138,14 +141,28 @@ static const struct admission_refusal *verify_for(const struct edge *e, const st
     return &refusal_token;
 }
 
+/* One more tunnel of the grant's token, unless this is one already.  Returns whether it may be. */
+static bool take_tunnel(struct edge *e, const struct session *s, struct grant *g)
+{
+    struct quota_token token = {g->subject, g->token_id};
+
+    return quota_take_tunnel(e->quota, token, &g->ticket) == QUOTA_WITHIN ||
+           session_has_token(s, g->token_id);
+}
+
 /* Takes `g`.  A token that was there already is told of again: that is what success looks like. */
 static const struct admission_refusal *take_grant(struct edge *e, struct session *s,
                                                   struct grant *g, enum admission_greeting greeting)
 {
     const struct admission_refusal *r = NULL;
     size_t refused = 0;
-    int err = session_take_grant(s, g, &refused);
+    int err;
 
+    if (!take_tunnel(e, s, g)) {
+        grant_free(g);
+        return &refusal_tunnels;
+    }
+    err = session_take_grant(s, g, &refused);
     if (!err)
         log_granted(s, g);
     else if (err != -EALREADY)
@@ -198,15 +215,18 @@ const struct admission_refusal *admission_delete_token(struct edge *e, struct se
     return r;
 }
 
-int admission_judge(const struct edge *e, struct slice token)
+int admission_judge(const struct edge *e, struct slice text)
 {
     struct claims claims;
-    bool taken = false;
+    struct quota_token token;
+    bool taken = false, has_tunnel;
 
-    if (verify(e, token, &claims, NULL))
+    if (verify(e, text, &claims, NULL))
         return -EKEYREJECTED;
     for (size_t i = 0; i < claims.host_count && !taken; i++)
         taken = registry_is_taken(e->setting.registry, slice_text(claims.hosts[i]), claims.subject);
+    token = (struct quota_token){claims.subject, claims.token_id};
+    has_tunnel = quota_has_tunnel(e->quota, token);
     claims_fini(&claims);
-    return taken ? -EACCES : 0;
+    return taken ? -EACCES : has_tunnel ? 0 : -EDQUOT;
 }

@@ -277,16 +277,24 @@ static void turn_away(struct device *d, const struct admission_refusal *r)
 static bool is_refused_in_http(const struct front_request *request, enum credential where,
                                struct slice token)
 {
-    int err = where == CREDENTIAL_BAD ? -EKEYREJECTED : admission_judge(request->edge, token);
+    struct tally *tally = &request->edge->tally;
 
-    if (err)
-        tally_add(&request->edge->tally,
-                  err == -EACCES ? TALLY_REFUSED_NAME_TAKEN : TALLY_REFUSED_BAD_TOKEN);
-    if (err == -EACCES)
+    switch (where == CREDENTIAL_BAD ? -EKEYREJECTED : admission_judge(request->edge, token)) {
+    case 0: return false;
+    case -EACCES:
+        tally_add(tally, TALLY_REFUSED_NAME_TAKEN);
         front_refuse(request, 409, "A name of this token is served by somebody else.");
-    else if (err)
+        return true;
+    case -EDQUOT:
+        tally_add(tally, TALLY_REFUSED_TOKEN_TUNNELS);
+        front_refuse_busy(request, 429,
+                          "This token has as many tunnels as it may have (E_TOO_MANY_TUNNELS).");
+        return true;
+    default:
+        tally_add(tally, TALLY_REFUSED_BAD_TOKEN);
         front_refuse(request, 401, "The token is not good.");
-    return err != 0;
+        return true;
+    }
 }
 
 static bool is_refused(const struct front_request *request, enum credential where,

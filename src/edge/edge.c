@@ -19,11 +19,13 @@ void edge_init(struct edge *e, const struct edge_parts *parts)
         .trust = parts->trust,
         .workers = parts->workers,
         .worker_count = parts->worker_count,
+        .quota = parts->quota,
         .setting = {.loop = parts->loop,
                     .registry = parts->registry,
                     .gather = &e->gather,
                     .limits = parts->rules->limits},
     };
+    gate_init(&e->gate, &parts->rules->gate, parts->loop->now_ms);
     gather_init(&e->gather);
     map_init(&e->devices);
     map_init(&e->ports);
@@ -54,6 +56,7 @@ void edge_drain(struct edge *e)
 {
     e->state = EDGE_DRAINING;
     visitor_close_all(e);
+    gate_close_all(e);
     front_close_all(e);
     device_drain_all(e);
 }

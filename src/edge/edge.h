@@ -1,13 +1,14 @@
 /* edge.h - one worker's part of the edge: what its visitors and devices need to find each other.
  *
- * Threads: belongs to its worker's loop; `rules` and `registry` are shared, and other workers are
- *          reached through their mailboxes only.
- * Units:   bytes, milliseconds.
+ * Threads: belongs to its worker's loop; `rules`, `registry` and `quota` are shared, and other
+ * workers are reached through their mailboxes only. Units:   bytes, milliseconds.
  */
 #ifndef RVPN_EDGE_EDGE_H
 #define RVPN_EDGE_EDGE_H
 
 #include "base/map.h"
+#include "edge/gate.h"
+#include "edge/quota.h"
 #include "edge/trust.h"
 #include "meter/tally.h"
 #include "net/listener.h"
@@ -34,10 +35,12 @@ struct edge_rules {
     struct address tcp_bind;
     size_t sniff_bytes;
     int64_t sniff_timeout_ms, handshake_timeout_ms, auth_timeout_ms, http_idle_ms;
-    int64_t dwell_ms;      /* of the demonstration */
-    bool echo;             /* whether /ws/echo is there, for conformance tests */
-    uint32_t visitors_max; /* connections of each worker, those of devices not counted */
-    uint32_t tunnels_max;  /* of all workers together */
+    int64_t dwell_ms;        /* of the demonstration */
+    bool echo;               /* whether /ws/echo is there, for conformance tests */
+    uint32_t visitors_max;   /* connections of each worker, those of devices not counted */
+    uint32_t tunnels_max;    /* of all workers together */
+    struct gate_limits gate; /* of each worker */
+    struct quota_limits quota;
     struct session_limits limits;
     const struct front_route *routes; /* what the relay itself answers; ends with a NULL path */
 };
@@ -53,6 +56,8 @@ struct edge {
     struct edge *workers;      /* all of them, in order; of others, mailbox and tally only */
     unsigned worker_count;
     struct session_setting setting;
+    struct quota *quota; /* of all workers */
+    struct gate gate;
     struct gather gather;
     struct map devices;   /* by session id */
     struct map ports;     /* raw TCP listeners of this worker, by port */
@@ -74,6 +79,7 @@ struct edge_parts {
     struct loop *loop;
     struct registry *registry;
     struct supply *supply;
+    struct quota *quota;
     const struct edge_rules *rules;
     const struct trust *trust;
 };

@@ -35,6 +35,7 @@ struct front {
     uint64_t taken; /* conn_wire_out() when it was started */
     size_t seen;    /* bytes of a request that was not whole when it was looked at */
     size_t due;     /* ... and how many it will be whole with, or 0 if that is not known */
+    enum { FRONT_HANDSHAKE_DUE, FRONT_HANDSHAKE_COUNTED } handshake;
     struct grave grave;
 };
 
@@ -51,10 +52,27 @@ static void start_idle(struct front *f, int64_t in_ms)
     loop_start_deadline(f->edge->loop, &f->idle, in_ms);
 }
 
+/* Once, when it is known how it went or will not be known any more. */
+static void count_handshake(struct front *f)
+{
+    struct tally *tally = &f->edge->tally;
+
+    if (f->handshake == FRONT_HANDSHAKE_COUNTED)
+        return;
+    f->handshake = FRONT_HANDSHAKE_COUNTED;
+    switch (conn_handshake(f->conn)) {
+    case CONN_HANDSHAKE_UNDER_WAY: tally_add(tally, TALLY_HANDSHAKES_FAILED); return;
+    case CONN_HANDSHAKE_RESUMED: tally_add(tally, TALLY_HANDSHAKES_RESUMED); break;
+    case CONN_HANDSHAKE_DONE: break;
+    }
+    tally_add(tally, TALLY_HANDSHAKES);
+}
+
 static struct conn *leave(struct front *f)
 {
     struct conn *conn = f->conn;
 
+    count_handshake(f);
     f->state = FRONT_TAKEN;
     f->conn = NULL;
     tally_sub(&f->edge->tally, TALLY_PENDING);
@@ -342,6 +360,7 @@ static size_t on_bytes(void *owner, uint8_t *in, size_t len)
     struct front *f = owner;
     size_t at = 0;
 
+    count_handshake(f);
     while (at < len && f->state == FRONT_OPEN && room(f)) {
         struct http_head head;
         ssize_t used = is_due(f, in + at, len - at) ? measure(f, in + at, len - at, &head) : 0;
@@ -422,12 +441,14 @@ void front_start(struct edge *e, struct conn *conn, const struct stream_request 
 
     if (!f || (kind == FRONT_TLS && start_tls(e, conn, request->host.text))) {
         free(f);
+        tally_add(&e->tally, TALLY_REFUSED_NO_RESOURCES);
         conn_close(conn);
         return;
     }
     f->edge = e;
     f->conn = conn;
     f->kind = kind;
+    f->handshake = kind == FRONT_TLS ? FRONT_HANDSHAKE_DUE : FRONT_HANDSHAKE_COUNTED;
     f->peer = request->visitor;
     f->grave.free = free_grave;
     f->quiet_since_ms = e->loop->now_ms;

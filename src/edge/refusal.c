@@ -23,6 +23,16 @@ const struct refusal refusal_long_name = {
     TALLY_REFUSED_NAME_TOO_LONG, 400, REFUSE_ALERT_UNRECOGNIZED_NAME, 0,
     "The name %s is too long for the protocol that its device speaks."};
 
+const struct refusal refusal_connections = {
+    TALLY_REFUSED_ADDRESS_CONNECTIONS, 429, REFUSE_ALERT_INTERNAL_ERROR, 5,
+    "Your address has as many connections to this relay as it may have; none is left for %s."};
+const struct refusal refusal_handshakes = {
+    TALLY_REFUSED_ADDRESS_HANDSHAKES, 429, REFUSE_ALERT_INTERNAL_ERROR, 5,
+    "Your address has connected to %s too often. Try again soon."};
+const struct refusal refusal_streams = {
+    TALLY_REFUSED_TOKEN_STREAMS, 429, REFUSE_ALERT_INTERNAL_ERROR, 5,
+    "Whoever serves %s has as many visitors as they may have. Try again soon."};
+
 void refusal_note(struct edge *e, uint64_t visitor, const struct stream_request *request,
                   enum tally_id why)
 {

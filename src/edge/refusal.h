@@ -22,6 +22,9 @@ extern const struct refusal refusal_trouble;
 extern const struct refusal refusal_descriptors;
 extern const struct refusal refusal_memory;
 extern const struct refusal refusal_long_name;
+extern const struct refusal refusal_connections; /* of one address */
+extern const struct refusal refusal_handshakes;  /* of one address */
+extern const struct refusal refusal_streams;     /* of one token */
 
 /* Counts and logs it; `visitor` is the number it has in the log. */
 void refusal_note(struct edge *e, uint64_t visitor, const struct stream_request *request,

@@ -36,6 +36,7 @@ struct visitor {
     int64_t came_ms;
     struct task again; /* RETURNED */
     unsigned moves;
+    const struct refusal *doom; /* what it will be told, wherever it wants to go; or NULL */
     struct grave grave;
 };
 
@@ -119,6 +120,7 @@ static void move(struct visitor *v, const struct route *to, const uint8_t *in, s
     if (len)
         memcpy(p->bytes, in, len);
     tally_add(&e->tally, TALLY_VISITORS_MOVED);
+    p->ticket = conn_take_ticket(v->conn);
     p->fd = conn_detach(leave(v));
     loop_take_descriptor(e->loop); /* until it is a conn again */
     mailbox_send(&e->workers[to->worker].loop->mailbox, &p->parcel);
@@ -133,10 +135,22 @@ static void mind_vanishing(struct visitor *v)
     conn_start_keepalive(v->conn);
 }
 
+/* One more stream of the token by which the name is served. */
+static enum quota_answer take_stream(struct edge *e, const struct session *s,
+                                     const struct claim *claim, struct ticket *out)
+{
+    const struct grant *g = session_grant_of(s, claim);
+
+    *out = (struct ticket){NULL, NULL};
+    return g ? quota_take_stream(e->quota, (struct quota_token){g->subject, g->token_id}, out)
+             : QUOTA_WITHIN;
+}
+
 /* Gives the conn to a stream of `s`.  Returns the stream, or NULL if the visitor was refused. */
 static struct stream *splice(struct visitor *v, struct session *s)
 {
     struct claim *claim = s && session_is_open(s) ? session_claim_for(s, &v->request) : NULL;
+    struct ticket ticket;
     struct stream *st;
     int err;
 
@@ -150,12 +164,19 @@ static struct stream *splice(struct visitor *v, struct session *s)
         refuse(v, &refusal_full);
         return NULL;
     }
+    if (take_stream(v->edge, s, claim, &ticket)) {
+        ticket_give_back(&ticket);
+        refuse(v, &refusal_streams);
+        return NULL;
+    }
     mind_vanishing(v);
     err = stream_open(s, claim, &v->request, v->conn, &st);
     if (err) {
+        ticket_give_back(&ticket);
         refuse(v, err == -EMSGSIZE ? &refusal_long_name : &refusal_trouble);
         return NULL;
     }
+    stream_hold(st, ticket);
     (void)leave(v);
     return st;
 }
@@ -267,7 +288,17 @@ static size_t take_routed(struct visitor *v, uint8_t *in, size_t len)
 /* To the relay itself; what it has sent is offered again to its new owner. */
 static size_t take_own(struct visitor *v, enum front_kind kind)
 {
-    front_start(v->edge, leave(v), &v->request, kind);
+    struct edge *e = v->edge;
+
+    v->request.service = kind == FRONT_TLS ? STREAM_HTTPS : STREAM_HTTP;
+    if (v->doom)
+        refuse(v, v->doom);
+    else if (kind == FRONT_PLAIN)
+        front_start(e, leave(v), &v->request, kind);
+    else if (quota_take_handshake(e->quota, &v->request.visitor, e->loop->now_ms))
+        gate_enter(e, leave(v), &v->request);
+    else
+        refuse(v, &refusal_handshakes);
     return 0;
 }
 
@@ -304,6 +335,10 @@ static size_t take_found(struct visitor *v, const struct sniffed *found, uint8_t
     v->request.host = found->host;
     if (names_is_own(v->edge->rules, &found->host))
         return take_own(v, found->kind == SNIFFED_TLS ? FRONT_TLS : FRONT_PLAIN);
+    if (v->doom) {
+        refuse(v, v->doom);
+        return len;
+    }
     return found->kind == SNIFFED_TLS ? take_routed(v, in, len) : take_http(v, in, len);
 }
 
@@ -414,16 +449,20 @@ static void init(struct visitor *v, struct edge *e, const struct stream_request 
     tally_add(&e->tally, TALLY_PENDING);
 }
 
-static struct visitor *visitor_new(struct edge *e, int fd, const struct stream_request *request)
+/* Takes `fd` and `ticket`. */
+static struct visitor *visitor_new(struct edge *e, int fd, const struct stream_request *request,
+                                   struct ticket ticket)
 {
     struct visitor *v = calloc(1, sizeof(*v));
 
     if (!v || conn_new(e->loop, fd, &visitor_ops, v, &v->conn)) {
         free(v);
         refusal_note_unseen(e, request->port, TALLY_REFUSED_NO_RESOURCES);
+        ticket_give_back(&ticket);
         (void)close(fd);
         return NULL;
     }
+    conn_hold(v->conn, ticket);
     init(v, e, request);
     return v;
 }
@@ -461,10 +500,20 @@ static bool is_full(const struct edge *e)
     return e->loop->conns - e->device_count >= e->rules->visitors_max;
 }
 
+static void reset(int fd)
+{
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    (void)close(fd);
+}
+
 void visitor_accept(struct edge *e, int fd, const struct address *peer, uint16_t port,
                     enum visitor_kind kind)
 {
     struct stream_request request = {.service = STREAM_TCP, .visitor = *peer, .port = port};
+    enum quota_answer answer;
+    struct ticket ticket;
     struct visitor *v;
 
     tally_add(&e->tally, TALLY_ACCEPTED);
@@ -475,10 +524,20 @@ void visitor_accept(struct edge *e, int fd, const struct address *peer, uint16_t
         (void)close(fd);
         return;
     }
-    v = visitor_new(e, fd, &request);
+    answer = quota_take_connection(e->quota, peer, &ticket);
+    if (answer == QUOTA_FAR_OVER) {
+        ticket_give_back(&ticket);
+        refusal_note_unseen(e, port, TALLY_REFUSED_ADDRESS_CONNECTIONS);
+        reset(fd);
+        return;
+    }
+    v = visitor_new(e, fd, &request, ticket);
     if (!v)
         return;
-    if (kind == VISITOR_ON_OWN_PORT)
+    v->doom = answer == QUOTA_OVER ? &refusal_connections : NULL;
+    if (kind == VISITOR_ON_OWN_PORT && v->doom)
+        refuse(v, v->doom);
+    else if (kind == VISITOR_ON_OWN_PORT)
         (void)route(v, NULL, 0);
     else
         loop_start_deadline(e->loop, &v->sniff_by, e->rules->sniff_timeout_ms);
@@ -493,10 +552,12 @@ void visitor_open_parcel(struct parcel *parcel, void *receiver)
     struct session *s;
     bool full = e && is_full(e);
 
-    if (e)
-        v = visitor_new(e, p->fd, &p->request);
-    else
+    if (e) {
+        v = visitor_new(e, p->fd, &p->request, p->ticket);
+    } else {
+        ticket_give_back(&p->ticket);
         (void)close(p->fd);
+    }
     if (v) {
         v->state = VISITOR_ROUTED;
         v->moves = p->moves;

@@ -24,7 +24,8 @@ struct visitor_parcel {
     int fd;
     uint64_t session_id;
     struct stream_request request;
-    unsigned moves; /* how often it has been handed over */
+    unsigned moves;       /* how often it has been handed over */
+    struct ticket ticket; /* of the conn */
     size_t len;
     uint8_t bytes[]; /* what it has sent so far */
 };

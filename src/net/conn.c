@@ -236,6 +236,23 @@ const char *conn_tls_name(const struct conn *c)
     return c->tls ? tls_name(c->tls) : NULL;
 }
 
+enum conn_handshake conn_handshake(const struct conn *c)
+{
+    if (!tls_is_ready(c->tls))
+        return CONN_HANDSHAKE_UNDER_WAY;
+    return tls_is_resumed(c->tls) ? CONN_HANDSHAKE_RESUMED : CONN_HANDSHAKE_DONE;
+}
+
+void conn_hold(struct conn *c, struct ticket ticket)
+{
+    c->ticket = ticket;
+}
+
+struct ticket conn_take_ticket(struct conn *c)
+{
+    return ticket_move(&c->ticket);
+}
+
 bool conn_is_tls(const struct conn *c)
 {
     return c->tls != NULL;
@@ -258,6 +275,7 @@ static void dismantle(struct conn *c)
     buf_fini(&c->out);
     buf_fini(&c->unsealed);
     buf_fini(&c->kept);
+    ticket_give_back(&c->ticket);
     loop_bury(c->loop, &c->grave);
 }
 

@@ -17,6 +17,7 @@
 #ifndef RVPN_NET_CONN_H
 #define RVPN_NET_CONN_H
 
+#include "base/ticket.h"
 #include "net/address.h"
 #include "net/loop.h"
 
@@ -68,6 +69,14 @@ int conn_start_tls(struct conn *c, SSL_CTX *context);
  * been told is told again, behind them.  -EMSGSIZE past CONN_KEPT_MAX, -ENOMEM. */
 int conn_preload(struct conn *c, struct slice bytes);
 
+/* How far TLS has got. */
+enum conn_handshake {
+    CONN_HANDSHAKE_UNDER_WAY,
+    CONN_HANDSHAKE_DONE,
+    CONN_HANDSHAKE_RESUMED, /* done, with a ticket of an earlier one */
+};
+enum conn_handshake conn_handshake(const struct conn *c); /* of a conn that is TLS */
+
 /* The name asked for in the TLS handshake; NULL if none or not TLS.  Lent. */
 const char *conn_tls_name(const struct conn *c);
 bool conn_is_tls(const struct conn *c);
@@ -78,6 +87,13 @@ int conn_write(struct conn *c, const void *bytes, size_t len);
 int conn_writev(struct conn *c, const struct iovec *iov, unsigned count);
 
 size_t conn_queued(const struct conn *c);
+
+/* Gives `ticket` to the conn, which gives it back when it is closed: also when it closes by itself,
+ * long after its owner has let go of it. */
+void conn_hold(struct conn *c, struct ticket ticket);
+
+/* Takes it out again, before conn_detach(). */
+struct ticket conn_take_ticket(struct conn *c);
 
 /* The owner's room() has changed. */
 void conn_update(struct conn *c);

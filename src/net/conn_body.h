@@ -43,12 +43,13 @@ struct conn {
     } receiving;
     enum { CONN_ENDS_WITH_FIN, CONN_ENDS_WITH_RESET } manner;
     int lost_err;
-    int64_t reset_by_ms; /* ENDED with a reset to come */
-    struct tls *tls;     /* NULL: plain */
-    struct buf out;      /* what the socket has not taken; ciphertext under TLS */
-    struct buf unsealed; /* TLS: plaintext of this turn, up to one record */
-    struct buf kept;     /* what the owner has not taken */
-    struct task turn;    /* flush, offer again, tell of a loss: at the end of this turn */
+    int64_t reset_by_ms;  /* ENDED with a reset to come */
+    struct tls *tls;      /* NULL: plain */
+    struct buf out;       /* what the socket has not taken; ciphertext under TLS */
+    struct buf unsealed;  /* TLS: plaintext of this turn, up to one record */
+    struct buf kept;      /* what the owner has not taken */
+    struct task turn;     /* flush, offer again, tell of a loss: at the end of this turn */
+    struct ticket ticket; /* for the conn itself; may be empty */
     struct deadline finish_by;
     size_t drain_from; /* FINISHING: what was queued when finish_by was started */
     struct grave grave;

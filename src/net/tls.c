@@ -130,6 +130,16 @@ void tls_shut(struct tls *t)
         ERR_clear_error();
 }
 
+bool tls_is_ready(const struct tls *t)
+{
+    return SSL_is_init_finished(t->ssl);
+}
+
+bool tls_is_resumed(const struct tls *t)
+{
+    return SSL_session_reused(t->ssl);
+}
+
 const char *tls_name(const struct tls *t)
 {
     return SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name);

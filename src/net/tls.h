@@ -40,6 +40,10 @@ int tls_seal(struct tls *t, const uint8_t *bytes, size_t len);
 /* Appends close_notify. */
 void tls_shut(struct tls *t);
 
+/* Whether the handshake is done, and whether it took up an earlier one. */
+bool tls_is_ready(const struct tls *t);
+bool tls_is_resumed(const struct tls *t);
+
 /* The name the other end asked for, or NULL; lent. */
 const char *tls_name(const struct tls *t);
 

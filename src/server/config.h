@@ -124,6 +124,12 @@ struct config {
     uint32_t descriptors_reserved; /* 0: a share of all */
     size_t memory_limit;           /* of connections and their queues; 0: half of what there is */
 
+    /* How fast, and how many for one of them; 0: no limit, but for handshakes_pending. */
+    uint32_t handshakes_per_second, handshakes_pending; /* of the relay */
+    int64_t handshake_wait_ms;
+    uint32_t address_connections_max, address_handshakes_per_second;
+    uint32_t token_tunnels_max, token_streams_max;
+
     bool echo; /* the WebSocket echo at /ws/echo, for conformance tests */
 
     struct config_texts ignored; /* RVPN_* variables that name no key: worth a warning */

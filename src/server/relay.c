@@ -34,6 +34,7 @@ struct relay {
     struct edge_rules rules;
     struct supply supply;
     struct registry *registry;
+    struct quota *quota;
     struct trust *trust;
     struct trust *old_trust; /* until every worker has let go of it */
     struct config *old_reloaded;
@@ -200,6 +201,7 @@ static int make_workers(struct relay *r)
     struct edge_parts parts = {.worker_count = r->worker_count,
                                .registry = r->registry,
                                .supply = &r->supply,
+                               .quota = r->quota,
                                .rules = &r->rules,
                                .trust = r->trust};
 
@@ -264,7 +266,8 @@ static int prepare(struct relay *r)
     if (!err)
         err = trust_load(r->config, NULL, &r->trust);
     r->registry = registry_new();
-    return err ? err : r->registry ? 0 : -ENOMEM;
+    r->quota = quota_new(&r->rules.quota);
+    return err ? err : r->registry && r->quota ? 0 : -ENOMEM;
 }
 
 static void finish(struct relay *r)
@@ -276,6 +279,7 @@ static void finish(struct relay *r)
     loop_fini(&r->loop);
     if (r->registry)
         registry_free(r->registry);
+    quota_free(r->quota);
     rules_fini(&r->rules);
     trust_free(r->trust);
     trust_free(r->old_trust);

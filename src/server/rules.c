@@ -10,6 +10,28 @@ static uint32_t share(uint32_t of_all, unsigned workers)
     return (of_all + workers - 1) / workers;
 }
 
+/* A tenth of a second's worth may begin at once: what comes between two looks at the clock. */
+static struct gate_limits gate_of(const struct config *c, unsigned workers)
+{
+    uint32_t per_s = share(c->handshakes_per_second, workers);
+
+    return (struct gate_limits){
+        .rate = {.per_s = per_s, .burst = per_s < 10 ? 1 : per_s / 10},
+        .pending_max = share(c->handshakes_pending, workers),
+        .wait_ms = c->handshake_wait_ms,
+    };
+}
+
+static struct quota_limits quota_of(const struct config *c)
+{
+    return (struct quota_limits){
+        .address_connections = c->address_connections_max,
+        .address_handshakes_per_s = c->address_handshakes_per_second,
+        .token_tunnels = c->token_tunnels_max,
+        .token_streams = c->token_streams_max,
+    };
+}
+
 static struct session_limits limits_of(const struct config *c)
 {
     return (struct session_limits){
@@ -50,6 +72,8 @@ int rules_init(struct edge_rules *rules, const struct config *c, unsigned worker
         .echo = c->echo,
         .visitors_max = share(c->visitors_max, workers),
         .tunnels_max = c->tunnels_max,
+        .gate = gate_of(c, workers),
+        .quota = quota_of(c),
         .limits = limits_of(c),
         .routes = admin_routes,
     };

@@ -37,6 +37,7 @@ void grant_free(struct grant *g)
     free(g->subject);
     free(g->token_id);
     free(g->label);
+    ticket_give_back(&g->ticket);
     free(g);
 }
 

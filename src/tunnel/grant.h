@@ -12,6 +12,7 @@
 #define RVPN_TUNNEL_GRANT_H
 
 #include "base/slice.h"
+#include "base/ticket.h"
 
 #define GRANT_HOSTS_MAX 256U
 #define GRANT_PORTS_MAX 256U
@@ -25,7 +26,8 @@ struct grant {
     size_t host_count;
     uint16_t *ports; /* raw TCP ports */
     size_t port_count;
-    int64_t expires_at; /* 0: never */
+    int64_t expires_at;   /* 0: never */
+    struct ticket ticket; /* given back with the grant; may be empty */
 };
 
 /* NULL stands for "".  Returns NULL when out of memory. */

@@ -126,6 +126,7 @@ static void stream_free(struct stream *st)
     deadline_stop(&st->stall);
     list_remove(&st->waiting);
     uncount_open(st);
+    ticket_give_back(&st->ticket);
     st->session->mux.now_ms = loop_of(st)->now_ms;
     mux_remove(&st->session->mux, &st->mux);
     session_forget(st->session, st);
@@ -519,6 +520,11 @@ void stream_on_room(struct stream *st)
 {
     if (st->visitor)
         conn_update(st->visitor);
+}
+
+void stream_hold(struct stream *st, struct ticket ticket)
+{
+    st->ticket = ticket;
 }
 
 static int start_guard(struct stream *st, const struct stream_request *request)

@@ -69,8 +69,9 @@ struct stream {
     uint64_t dropped; /* of to_visitor: what the visitor never took */
     int64_t opened_ms;
     enum stream_service service;
-    uint16_t port;   /* of ours */
-    const char *why; /* what began its end, for the log */
+    uint16_t port;        /* of ours */
+    const char *why;      /* what began its end, for the log */
+    struct ticket ticket; /* given back when it ends; may be empty */
     struct grave grave;
 };
 
@@ -79,6 +80,9 @@ struct stream {
  * -ENOMEM: the visitor is still the caller's then. */
 int stream_open(struct session *s, struct claim *claim, const struct stream_request *request,
                 struct conn *visitor, struct stream **out);
+
+/* Gives `ticket` to the stream, which gives it back when it ends. */
+void stream_hold(struct stream *st, struct ticket ticket);
 
 /* What its session tells it. */
 void stream_on_data(struct stream *st, const struct iovec *iov, unsigned count);

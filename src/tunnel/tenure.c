@@ -175,6 +175,23 @@ static void on_expiry(struct deadline *d)
     start_expiry(s);
 }
 
+bool session_has_token(const struct session *s, const char *token_id)
+{
+    return find_grant(s, token_id) < s->grant_count;
+}
+
+const struct grant *session_grant_of(const struct session *s, const struct claim *claim)
+{
+    for (unsigned i = 0; i < s->grant_count; i++) {
+        const struct grant *g = s->grants[i];
+
+        if (claim->port ? grant_has_port(g, claim->port)
+                        : grant_has_host(g, slice_text(claim->host)))
+            return g;
+    }
+    return NULL;
+}
+
 struct claim *session_claim_for(struct session *s, const struct stream_request *request)
 {
     struct slice name = hostname_slice(&request->host);
