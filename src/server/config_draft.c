@@ -204,5 +204,7 @@ int config_draft_check(struct config_draft *d)
         err = check_order(d, "stream_low", c->stream_low, "stream_high", c->stream_high);
     if (!err)
         err = check_order(d, "stream_high", c->stream_high, "stream_hard", c->stream_hard);
+    if (!err)
+        err = check_order(d, "tunnel_low", c->tunnel_low, "tunnel_high", c->tunnel_high);
     return err;
 }

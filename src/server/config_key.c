@@ -88,6 +88,8 @@ const struct config_key config_keys[] = {
      "bytes waiting for a visitor above which its device is asked to pause"},
     {"stream_hard", CONFIG_SIZE, AT(stream_hard), "4MiB", 4 * KIB, 32 * MIB, NULL,
      "bytes waiting for a visitor at which its device's tunnel is no longer read"},
+    {"tunnel_low", CONFIG_SIZE, AT(tunnel_low), "512KiB", 16 * KIB, 32 * MIB, NULL,
+     "bytes waiting for a device below which its visitors are read again, in turn"},
     {"tunnel_high", CONFIG_SIZE, AT(tunnel_high), "1MiB", 64 * KIB, 32 * MIB, NULL,
      "bytes waiting for a device above which its visitors are no longer read"},
     {"streams_max", CONFIG_UINT, AT(streams_max), "10000", 1, 1000000, NULL,

@@ -7,10 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define READ_TURN_BYTES 65536U       /* what one visitor may send while others wait for room */
-#define ANSWERS_MAX 262144U          /* to the device's own frames, above tunnel_high */
+#define ANSWERS_MAX 262144U          /* to the device's own frames, above tunnel.high */
 #define ANSWERS_UNTRUSTED_MAX 16384U /* ... and in all to one without a token */
-#define READ_LEAST_BYTES 4096U       /* less room is no room */
 
 static const struct conn_ops device_ops;
 static const struct mux_ops mux_ops;
@@ -62,29 +60,33 @@ void session_forget(struct session *s, struct stream *st)
 }
 
 /* Less than configured while memory is short. */
-static size_t tunnel_high(const struct session *s)
+static struct turns_marks tunnel_marks(const struct session *s)
 {
-    size_t high = s->setting->limits.tunnel_high;
+    struct turns_marks marks = s->setting->limits.tunnel;
 
     switch (loop_memory_level(s->setting->loop)) {
     case SUPPLY_AMPLE: break;
-    case SUPPLY_SHORT: return high / 2;
-    case SUPPLY_OUT: return READ_TURN_BYTES / 2;
+    case SUPPLY_SHORT: return (struct turns_marks){marks.low / 2, marks.high / 2};
+    case SUPPLY_OUT: return (struct turns_marks){TURNS_QUANTUM_MIN / 2, TURNS_QUANTUM_MIN};
     }
-    return high;
+    return marks;
 }
 
-/* Has the visitors that waited for room read again, once half of it is free. */
-static void let_in(struct session *s)
+size_t session_room(struct session *s, struct turn *t)
 {
-    struct list ready, *link;
+    s->turns.marks = tunnel_marks(s);
+    return turns_room(&s->turns, t, s->conn ? conn_queued(s->conn) : SIZE_MAX);
+}
 
-    if (conn_queued(s->conn) > tunnel_high(s) / 2)
-        return;
-    list_init(&ready);
-    list_move_all(&s->waiting, &ready);
-    while ((link = list_take(&ready)))
-        stream_on_room(LIST_OWNER(link, struct stream, waiting));
+/* Those that wait for room in the tunnel go on, in turn. */
+static void let_on(struct session *s)
+{
+    size_t queued = conn_queued(s->conn), given = 0;
+    struct turn *t;
+
+    s->turns.marks = tunnel_marks(s);
+    while ((t = turns_next(&s->turns, queued, &given)))
+        stream_on_room(LIST_OWNER(t, struct stream, turn));
 }
 
 void session_on_memory(struct session *s)
@@ -93,23 +95,15 @@ void session_on_memory(struct session *s)
         stream_on_memory(LIST_OWNER(link, struct stream, link));
     if (s->conn) {
         conn_update(s->conn);
-        let_in(s);
+        let_on(s);
     }
 }
 
-size_t session_room(struct session *s, struct stream *st)
+void session_took(struct session *s, struct turn *t, size_t len)
 {
-    size_t queued = s->conn ? conn_queued(s->conn) : SIZE_MAX;
-    size_t high = tunnel_high(s);
-
-    if (queued + READ_LEAST_BYTES > high || queued > high) {
-        if (list_is_empty(&st->waiting))
-            list_push(&s->waiting, &st->waiting);
-        return 0;
-    }
-    if (!list_is_empty(&s->waiting) && high - queued > READ_TURN_BYTES)
-        return READ_TURN_BYTES;
-    return high - queued;
+    turns_charge(&s->turns, t, len);
+    if (s->conn && conn_queued(s->conn) == 0) /* sent at once: no on_drain() follows */
+        let_on(s);
 }
 
 uint64_t session_mark(const struct session *s)
@@ -349,7 +343,7 @@ static size_t room(void *owner)
 {
     const struct session *s = owner;
     size_t unread_max =
-        s->grant_count ? s->setting->limits.tunnel_high + ANSWERS_MAX : ANSWERS_UNTRUSTED_MAX;
+        s->grant_count ? s->setting->limits.tunnel.high + ANSWERS_MAX : ANSWERS_UNTRUSTED_MAX;
 
     return s->blocked || conn_queued(s->conn) > unread_max ? 0 : SIZE_MAX;
 }
@@ -360,7 +354,7 @@ static void on_drain(void *owner)
 
     count_wire(s);
     conn_update(s->conn);
-    let_in(s);
+    let_on(s);
 }
 
 static void on_eof(void *owner)
@@ -446,7 +440,7 @@ int session_new(const struct session_setting *setting, const struct session_peer
     pulse_init(&s->pulse, setting->loop->now_ms);
     s->ended_ms = setting->loop->now_ms - SESSION_GOODBYE_MS;
     list_init(&s->streams);
-    list_init(&s->waiting);
+    turns_init(&s->turns, setting->limits.tunnel);
     deadline_init(&s->ping, on_ping);
     tenure_init(s);
     deadline_init(&s->goodbye, on_goodbye);

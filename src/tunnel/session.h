@@ -22,8 +22,8 @@
 #define SESSION_TOKENS_MAX 64U /* grants at once */
 
 struct session_limits {
-    struct flow_marks stream; /* what may wait for one visitor */
-    size_t tunnel_high;       /* what may wait for the device before visitors are not read */
+    struct flow_marks stream;  /* what may wait for one visitor */
+    struct turns_marks tunnel; /* what may wait for the device before visitors are not read */
     uint32_t streams_max;
     struct pulse_limits pulse;
     int64_t visitor_stall_ms, half_close_ms, tcp_silence_ms;
@@ -78,7 +78,7 @@ struct session {
     struct ws_decoder ws;
     struct mux mux;
     struct list streams;
-    struct list waiting; /* streams that would read if the tunnel had room, in turn */
+    struct turns turns; /* of the streams, towards the device */
     unsigned stream_count;
     unsigned blocked; /* streams whose visitor is so far behind that the tunnel is not read */
     struct grant *grants[SESSION_TOKENS_MAX];
@@ -151,7 +151,8 @@ void session_probe(struct session *s);
 
 /* For its streams. */
 uint64_t session_admit(struct session *s, struct stream *st);
-size_t session_room(struct session *s, struct stream *st);
+size_t session_room(struct session *s, struct turn *t);
+void session_took(struct session *s, struct turn *t, size_t len);
 void session_block(struct session *s);
 void session_unblock(struct session *s);
 void session_forget(struct session *s, struct stream *st);

@@ -124,7 +124,7 @@ static void stream_free(struct stream *st)
     log_end(st);
     deadline_stop(&st->timer);
     deadline_stop(&st->stall);
-    list_remove(&st->waiting);
+    turn_leave(&st->turn);
     uncount_open(st);
     ticket_give_back(&st->ticket);
     st->session->mux.now_ms = loop_of(st)->now_ms;
@@ -208,7 +208,7 @@ static size_t room(void *owner)
     if (st->state == STREAM_ALONE || st->device == STREAM_DEVICE_PAUSED ||
         (st->guard && http_guard_is_waiting(st->guard)))
         return 0;
-    return session_room(st->session, st);
+    return session_room(st->session, &st->turn);
 }
 
 static void start_alone(struct stream *st)
@@ -282,6 +282,7 @@ static size_t on_bytes(void *owner, uint8_t *in, size_t len)
     if (mux_write_data(&st->session->mux, &st->mux, in, pass))
         return len; /* the tunnel is lost, and says so soon */
     st->to_device += pass;
+    session_took(st->session, &st->turn, pass);
     st->talk = STREAM_ASKED;
     count(st, METER_PAYLOAD_TO_DEVICE, pass);
     if (st->state == STREAM_SILENT)
@@ -570,7 +571,7 @@ int stream_open(struct session *s, struct claim *claim, const struct stream_requ
     st->id = session_admit(s, st);
     st->opened_ms = s->setting->loop->now_ms;
     st->grave.free = free_grave;
-    list_init(&st->waiting);
+    turn_init(&st->turn);
     deadline_init(&st->timer, on_timer);
     deadline_init(&st->stall, on_stall);
     count(st, METER_STREAMS, 1);

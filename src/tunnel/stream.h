@@ -17,6 +17,7 @@
 #include "tunnel/flow.h"
 #include "tunnel/life.h"
 #include "tunnel/mux.h"
+#include "tunnel/turns.h"
 
 struct session;
 struct hold;
@@ -46,8 +47,8 @@ enum stream_state {
 
 struct stream {
     struct mux_stream mux;
-    struct list link;    /* in the session's streams */
-    struct list waiting; /* in the session's list of those that would read if there were room */
+    struct list link; /* in the session's streams */
+    struct turn turn; /* towards the device */
     struct session *session;
     struct claim *claim;  /* whose counters it adds to; NULL once it is taken from the session */
     struct conn *visitor; /* NULL once it is given away or closed */

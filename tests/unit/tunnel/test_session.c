@@ -625,7 +625,7 @@ static void a_device_that_asks_and_does_not_read_gains_nothing(void **state)
         if (rig->session && conn_queued(rig->session->conn) > most)
             most = conn_queued(rig->session->conn);
     }
-    assert_true(most < rig->setting.limits.tunnel_high + 1048576);
+    assert_true(most < rig->setting.limits.tunnel.high + 1048576);
     (void)close(rig->device);
     rig->device = -1;
     RIG_UNTIL(rig, !rig->session);
