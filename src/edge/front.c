@@ -301,14 +301,8 @@ static void handle(struct front *f, const struct http_head *head)
 
 static void refuse_bad(struct front *f, int err)
 {
-    int status = err == -EMSGSIZE          ? 431
-                 : err == -EPROTONOSUPPORT ? 505
-                 : err == -ENOSYS          ? 501
-                 : err == -EFBIG           ? 413
-                                           : 400;
-
     tally_add(&f->edge->tally, TALLY_REFUSED_NOT_UNDERSTOOD);
-    refuse_http(leave(f), status, "The relay does not understand this request.", NULL);
+    refuse_http(leave(f), refuse_status(err), "The relay does not understand this request.", NULL);
 }
 
 /* Whether a request that was not whole is worth another look: dripped bytes cost little then. */

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 static const struct {
@@ -32,6 +33,17 @@ static const struct {
     {503, "Service Unavailable"},
     {505, "HTTP Version Not Supported"},
 };
+
+int refuse_status(int err)
+{
+    switch (err) {
+    case -EMSGSIZE: return 431;
+    case -EPROTONOSUPPORT: return 505;
+    case -ENOSYS: return 501;
+    case -EFBIG: return 413;
+    default: return 400;
+    }
+}
 
 const char *refuse_reason(int status)
 {

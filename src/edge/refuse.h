@@ -27,6 +27,9 @@ void refuse_http(struct conn *c, int status, const char *sentence, const char *h
 /* For who speaks neither: one line of text. */
 void refuse_other(struct conn *c);
 
+/* The status for a request that http_head or http_body could not take, by their error. */
+int refuse_status(int err);
+
 /* "Not Found" for 404. */
 const char *refuse_reason(int status);
 

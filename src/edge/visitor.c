@@ -5,6 +5,7 @@
 #include "edge/device.h"
 #include "edge/front.h"
 #include "edge/names.h"
+#include "edge/redirect.h"
 #include "edge/refusal.h"
 #include "edge/shortage.h"
 #include "proto/sniff.h"
@@ -221,32 +222,9 @@ static struct stream *route(struct visitor *v, const uint8_t *in, size_t len)
  */
 static bool is_redirected(const struct visitor *v, const struct http_head *head)
 {
-    static const char acme[] = "/.well-known/acme-challenge/";
     struct route to;
 
-    return v->edge->rules->http == EDGE_HTTP_REDIRECT &&
-           (head->path.len < sizeof(acme) - 1 ||
-            memcmp(head->path.ptr, acme, sizeof(acme) - 1) != 0) &&
-           find(v, &to) == REGISTRY_FOUND;
-}
-
-/* To the same port: every port of the relay speaks TLS as well.  80 stands for 443. */
-static void redirect(struct visitor *v, const struct http_head *head)
-{
-    const struct hostname *host = &v->request.host;
-    struct slice path = head->path, query = head->query;
-    char location[8192], port[8] = "";
-    int len;
-
-    if (host->port && host->port != 80)
-        (void)snprintf(port, sizeof(port), ":%u", host->port);
-    len = snprintf(location, sizeof(location), "Location: https://%s%s%.*s%s%.*s\r\n", host->text,
-                   port, (int)path.len, (const char *)path.ptr, query.len ? "?" : "",
-                   (int)query.len, query.len ? (const char *)query.ptr : "");
-    if (len < (int)sizeof(location))
-        refuse_http(leave(v), 308, "This name is served over HTTPS.", location);
-    else
-        refuse_http(leave(v), 414, "The address is too long to be redirected.", NULL);
+    return redirect_wants(v->edge->rules, head) && find(v, &to) == REGISTRY_FOUND;
 }
 
 /* Whether a stream would let the request pass; if not, the visitor is told so here, in HTTP. */
@@ -266,7 +244,7 @@ static size_t take_http(struct visitor *v, uint8_t *in, size_t len)
     if (http_head_parse(in, len, &head) <= 0)
         return 0; /* cannot be: sniff() has read it */
     if (is_redirected(v, &head)) {
-        redirect(v, &head);
+        redirect_tell(leave(v), &v->request.host, &head);
         return len;
     }
     if (!is_passable(v, in, len)) {
@@ -302,16 +280,6 @@ static size_t take_own(struct visitor *v, enum front_kind kind)
     return 0;
 }
 
-static int bad_http_status(int err)
-{
-    switch (err) {
-    case -EMSGSIZE: return 431;
-    case -EPROTONOSUPPORT: return 505;
-    case -ENOSYS: return 501;
-    default: return 400;
-    }
-}
-
 static size_t refuse_bad(struct visitor *v, const struct sniffed *found, size_t len)
 {
     if (found->kind == SNIFFED_TLS || found->kind == SNIFFED_HTTP)
@@ -320,7 +288,7 @@ static size_t refuse_bad(struct visitor *v, const struct sniffed *found, size_t 
     switch (found->kind) {
     case SNIFFED_TLS: refuse_tls(leave(v), REFUSE_ALERT_DECODE_ERROR); break;
     case SNIFFED_HTTP:
-        refuse_http(leave(v), bad_http_status(found->err),
+        refuse_http(leave(v), refuse_status(found->err),
                     "The relay does not understand this request.", NULL);
         break;
     case SNIFFED_OTHER:
