@@ -68,12 +68,17 @@ static void tell_eof(struct conn *c)
     c->ops->on_eof(c->owner);
 }
 
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 static void receive_plain(struct conn *c, size_t room)
 {
     size_t kept = load_kept(c);
+    size_t most = least(least(room, c->loop->pace.share), CONN_READ_MAX);
     bool again = false;
-    ssize_t got =
-        recv(c->fd, c->loop->plain + kept, room < CONN_READ_MAX ? room : CONN_READ_MAX, 0);
+    ssize_t got = recv(c->fd, c->loop->plain + kept, most, 0);
 
     if (got == -1) {
         if (errno != EAGAIN && errno != EINTR)
@@ -139,16 +144,17 @@ static void receive_tls(struct conn *c, size_t room)
 {
     size_t kept = load_kept(c);
     size_t len = kept;
+    size_t most = least(c->loop->pace.share, LOOP_CIPHER_BYTES);
     ssize_t got;
     int end = 0;
 
     do {
-        got = recv(c->fd, c->loop->cipher, LOOP_CIPHER_BYTES, 0);
+        got = recv(c->fd, c->loop->cipher, most, 0);
         if (got <= 0)
             break;
         c->wire_in += (size_t)got;
         len += decrypt(c, c->loop->cipher, (size_t)got, len, &end);
-    } while (!end && (size_t)got == LOOP_CIPHER_BYTES && len < room &&
+    } while (!end && (size_t)got == most && len < room && len - kept < c->loop->pace.share &&
              LOOP_PLAIN_BYTES - len >= TAKE_ROOM);
     if (got == 0)
         end = end ? end : -ESHUTDOWN; /* a FIN without close_notify ends it as well */

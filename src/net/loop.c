@@ -9,7 +9,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define EVENTS_PER_TURN 256
 #define SPARE_CHUNKS 64 /* 4 MiB of big chunks are kept for the next burst */
 #define TRIM_MS 1000
 #define TRIM_BYTES 1048576U /* less is not worth a walk through the heap */
@@ -32,6 +31,7 @@ int loop_init(struct loop *l, void *receiver)
     list_init(&l->graves);
     list_init(&l->wanting);
     pool_init(&l->pool, SPARE_CHUNKS);
+    pace_init(&l->pace);
     wheel_init(&l->wheel, l->now_ms);
     err = mailbox_init(&l->mailbox, receiver);
     if (err)
@@ -255,18 +255,20 @@ static int wait_ms(struct loop *l)
 
 void loop_run(struct loop *l)
 {
-    struct epoll_event events[EVENTS_PER_TURN];
+    struct epoll_event events[PACE_EVENTS_MAX];
 
     while (l->state == LOOP_RUNNING) {
-        int count = epoll_wait(l->epoll_fd, events, EVENTS_PER_TURN, wait_ms(l));
+        int count = epoll_wait(l->epoll_fd, events, (int)l->pace.events, wait_ms(l));
 
         l->now_ms = clock_now_ms();
+        pace_begin(&l->pace, count > 0 ? (unsigned)count : 0, clock_now_ns());
         mailbox_open_all(&l->mailbox);
         call_ready(events, count);
         wheel_run(&l->wheel, l->now_ms);
         mind_memory(l);
         run_tasks(l);
         free_graves(l);
+        pace_end(&l->pace, clock_now_ns());
     }
 }
 

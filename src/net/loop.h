@@ -4,7 +4,7 @@
  * A turn is: wait; open the mailbox; call each ready watch; run the deadlines that are due; run
  * the end-of-turn tasks (connections flush what the whole turn has queued) until there are none;
  * free what was buried.  So an object closed in the middle of a turn stays valid memory until
- * its end, and a stale event for it finds a dead watch.
+ * its end, and a stale event for it finds a dead watch.  pace.h says how much a turn takes on.
  *
  * The loop also owns what a worker needs once and not per connection: the scratch buffers of the
  * data path and the pool that all queues on this thread draw from.
@@ -19,6 +19,7 @@
 #include "base/list.h"
 #include "net/deadline.h"
 #include "net/mailbox.h"
+#include "net/pace.h"
 #include "net/supply.h"
 
 #include <stdint.h>
@@ -51,6 +52,7 @@ struct loop {
     int epoll_fd;
     int64_t now_ms; /* read once per turn */
     enum { LOOP_RUNNING, LOOP_STOPPING } state;
+    struct pace pace;
     struct wheel wheel;
     struct mailbox mailbox;
     struct watch bell;

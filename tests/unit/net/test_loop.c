@@ -1,8 +1,10 @@
 #include "net/loop.h"
 
+#include "base/clock.h"
 #include "pump.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -244,6 +246,49 @@ static void the_scratch_has_headroom_that_may_be_written(void **state)
     memset(loop.cipher, 1, LOOP_CIPHER_BYTES);
 }
 
+#define BUSY 40U
+
+static struct watch busy[BUSY];
+static unsigned calls[BUSY];
+
+static void take_long(struct watch *w, unsigned ready)
+{
+    int64_t until = clock_now_ns() + 200000;
+
+    (void)ready;
+    calls[w - busy]++;
+    while (clock_now_ns() < until)
+        ;
+}
+
+/* 40 times 0.2 ms are too long for one turn; what is left over comes first in the next. */
+static void long_turns_are_cut_and_nobody_is_left_out(void **state)
+{
+    int ends[BUSY][2];
+    unsigned least = UINT_MAX, most = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < BUSY; i++) {
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends[i]), 0);
+        busy[i].on_ready = take_long;
+        assert_int_equal(loop_watch(&loop, &busy[i], ends[i][0], LOOP_READ), 0);
+        assert_int_equal(write(ends[i][1], "x", 1), 1);
+    }
+    for (unsigned turns = 0; turns < 30; turns++) {
+        pump(&loop);
+        assert_true(loop.pace.events < BUSY);
+    }
+    for (unsigned i = 0; i < BUSY; i++) {
+        least = calls[i] < least ? calls[i] : least;
+        most = calls[i] > most ? calls[i] : most;
+        loop_unwatch(&loop, &busy[i]);
+        (void)close(ends[i][0]);
+        (void)close(ends[i][1]);
+    }
+    assert_true(least >= 3);
+    assert_true(most - least <= 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -255,6 +300,7 @@ int main(void)
         TEST(work_that_waits_keeps_the_loop_from_sleeping),
         TEST(a_parcel_wakes_a_loop_that_sleeps),
         TEST(the_scratch_has_headroom_that_may_be_written),
+        TEST(long_turns_are_cut_and_nobody_is_left_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
