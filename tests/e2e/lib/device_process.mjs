@@ -1,16 +1,21 @@
-// A device and its services in a process of their own, for tests that move gigabytes.
+// A device and its services in a process of their own, for tests that move gigabytes or freeze it.
 // Started by deviceProcess(); ends when the test's end of the channel does.
 import { fork } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { classes } from './devices.mjs';
 import { httpService, httpsService, manualService } from './services.mjs';
-import { deferred, within } from './wait.mjs';
+import { deferred, until, within } from './wait.mjs';
 
 const self = fileURLToPath(import.meta.url);
 
-// {child, ask(): {received, sent, pauses, violations}}
-export async function deviceProcess(scene, letter, { relay, hosts, mute = false }) {
-    const token = relay.token({ hosts });
+// Whether the kernel has stopped the process.
+const isFrozen = (pid) => /\) [Tt] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+
+// {child, ask(): {received, sent, pauses, violations}, freeze(), thaw()}; its HTTP service says
+// `text`.
+export async function deviceProcess(scene, letter, { relay, hosts, text, mute = false,
+    token = relay.token({ hosts }) }) {
     const child = fork(self, [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     const answers = [];
     const over = deferred();
@@ -20,6 +25,7 @@ export async function deviceProcess(scene, letter, { relay, hosts, mute = false 
         over.resolve();
     });
     scene.after(async () => {
+        child.kill('SIGCONT');
         if (child.connected) child.disconnect();
         await within(over.promise, 'a device process to end').catch(() => child.kill('SIGKILL'));
     });
@@ -29,9 +35,17 @@ export async function deviceProcess(scene, letter, { relay, hosts, mute = false 
         child.send(question);
         return within(answer.promise, `an answer of the device process to ${question.what}`);
     };
-    const { error, ca } = await ask({ what: 'start', letter, port: relay.port, relayCa: relay.ca, token, mute });
+    const { error, ca } = await ask({ what: 'start', letter, port: relay.port, relayCa: relay.ca,
+        token, text, mute });
     if (error) throw new Error(error);
-    return { child, ca, ask: () => ask({ what: 'state' }) };
+    return {
+        child, ca, ask: () => ask({ what: 'state' }),
+        freeze() {
+            child.kill('SIGSTOP');
+            return until(() => isFrozen(child.pid), 'the device process to be frozen');
+        },
+        thaw: () => child.kill('SIGCONT'),
+    };
 }
 
 async function serve() {
@@ -45,7 +59,7 @@ async function serve() {
     process.on('message', async (m) => {
         try {
             if (m.what === 'start') {
-                const http = await httpService(scene);
+                const http = await httpService(scene, m.text);
                 const https = await (m.mute ? manualService : httpsService)(scene);
                 http.mute = m.mute;
                 device = new classes[m.letter]({ port: m.port, ca: m.relayCa, token: m.token,
