@@ -70,6 +70,7 @@ function listen(server, port = 0) {
 // GET  /                       "`text` METHOD PATH host=HOST"
 // POST /upload                 {"bytes": N, "sha256": "..."}
 // GET  /download?bytes=N       the pattern
+// GET  /halves?bytes=N&pause=S the pattern after S seconds, and half of it after S more
 // GET  /hold                   a head and one byte, then silence; `held` has the responses
 // GET  /slow?bytes=N&step=S    S bytes at a time
 function handler(service) {
@@ -87,6 +88,10 @@ function handler(service) {
             break;
         case '/download':
             download(response, Number(url.searchParams.get('bytes')));
+            break;
+        case '/halves':
+            halves(response, Number(url.searchParams.get('bytes')),
+                Number(url.searchParams.get('pause')));
             break;
         case '/hold':
             request.resume();
@@ -133,6 +138,18 @@ function download(response, bytes) {
     more();
 }
 
+function halves(response, bytes, pause) {
+    response.writeHead(200, { 'Content-Length': bytes, Connection: 'close' });
+    inHalves(response, patternBytes(bytes), pause);
+}
+
+// Writes `bytes` to a stream after `pause` seconds, the second half after as many more.
+export function inHalves(stream, bytes, pause) {
+    const half = Math.floor(bytes.length / 2);
+    setTimeout(() => stream.write(bytes.subarray(0, half)), pause * 1000);
+    setTimeout(() => stream.end(bytes.subarray(half)), pause * 2000);
+}
+
 // Counts what every connection of a server moved, at TCP.
 function count(server, service) {
     server.on('connection', (socket) => {
@@ -169,7 +186,8 @@ export async function httpService(scene, text = 'http') {
 
 export async function httpsService(scene, text = 'https', names = ['a.example', '*.w.example']) {
     const pair = certificate(names);
-    const server = https.createServer(pair);
+    const server = https.createServer({ ...pair, allowHalfOpen: true });
+    server.httpAllowHalfOpen = true; // who has said close_notify still gets its answer
     const service = await serve(scene, server, text);
     server.on('request', handler(service));
     return Object.assign(service, { ca: pair.cert });
