@@ -122,17 +122,19 @@ scenario('who has sent more than is held is not retried', async (scene) => {
 
 scenario('nobody is retried twice', async (scene) => {
     const w = await world(scene, 'D');
-    const mutes = [await muteDevice(scene, w), await muteDevice(scene, w)];
+    const mutes = [w, await muteDevice(scene, w), await muteDevice(scene, w)];
+    w.http.mute = true;
+    w.device.options.judge = false;
     const visitor = await Visitor.connect({ port: w.relay.port });
     await visitor.write(`GET /x HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`);
-    for (const mute of mutes.reverse()) {
-        await until(() => mute.http.requests.length === 1, 'the request');
+    for (let tries = 0; tries < 2; tries++) {
+        const at = await until(() => mutes.findIndex((m) => m.http.requests.length) + 1, 'the request');
         assert.equal(visitor.text, '');
-        mute.device.transport.destroy();
+        mutes.splice(at - 1, 1)[0].device.transport.destroy();
     }
     assert.match(await visitor.end(), /^HTTP\/1\.1 502 /);
     assert.equal(retries(w), 1);
-    assert.equal(w.http.requests.length, 0);
+    assert.equal(mutes[0].http.requests.length, 0);
 });
 
 scenario('a cut answer is seen as cut, and not asked for again', async (scene) => {
