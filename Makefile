@@ -11,9 +11,9 @@ PAGES = $(wildcard docs/man/*.[1578])
 help:
 	@echo 'make build         the relay, as build/release/rvpn'
 	@echo 'make run           a relay on port 8000 and a device beside it, to look at'
-	@echo 'make test          everything: checks, unit and end-to-end tests, asan, tsan'
+	@echo 'make test          everything: checks, unit and end-to-end tests, asan, tsan, valgrind'
 	@echo 'make fuzz          each fuzz target for SECONDS=60'
-	@echo 'make bench         figures beside HAProxy'
+	@echo 'make bench         figures beside HAProxy; bench/run.sh has more of them'
 	@echo 'make install       into DESTDIR, under PREFIX=/usr/local'
 	@echo 'make deps          installs the packages that building needs (Debian)'
 	@echo 'make check-format  layout;  make format sets it right'

@@ -71,6 +71,26 @@ def npm_install(folder):
 NO_THREADS = {"packers.test.mjs"}
 
 
+# What runs under valgrind: a visit of each kind and the ways to end one, by the oldest and the
+# newest of the clients, and what strangers send.
+FOR_VALGRIND = ("class A: (TLS|a raw TCP visitor|a WebSocket|a local|a visitor may)|"
+                "class D: (http|TLS|20 visitors at|a visitor that goes|an end of|payload|.* dies)|"
+                "unauthenticated WebSocket|breaks the protocol|in time where|body that no page|"
+                "leave their counts")
+VALGRIND_FILES = ["clients", "streams", "hostile", "slow"]
+
+
+def valgrind(slowness):
+    """Some tests against the release build under valgrind."""
+    report = RESULTS / "node-valgrind.tap"
+    return run(["node", "--test", "--test-reporter=spec", "--test-reporter-destination=stdout",
+                "--test-reporter=tap", f"--test-reporter-destination={report}",
+                *(f"{name}.test.mjs" for name in VALGRIND_FILES)],
+               cwd=E2E, env={"RVPN_BIN": str(TREE / "tools" / "valgrind.sh"),
+                             "RVPN_E2E_ONLY": FOR_VALGRIND,
+                             "RVPN_E2E_SLOWNESS": str(slowness), "RVPN_E2E_BIG": "0"})
+
+
 def end_to_end(preset, slowness, big="0", but=(), prefix=()):
     """The tests against one build; the deadlines stretch by `slowness`, `big` adds the long ones."""
     files = sorted({path.name for path in E2E.glob("*.test.mjs")} - set(but))
@@ -101,13 +121,14 @@ STEPS = [
      lambda: ctest("tsan", "-LE", "check", prefix=still_addresses())),
     ("e2e-tsan", ("build-tsan", "npm"),
      lambda: end_to_end("tsan", 5, but=NO_THREADS, prefix=still_addresses())),
+    ("e2e-valgrind", ("build-release", "npm"), lambda: valgrind(20)),
     ("tidy", ("build-asan",), lambda: run(["tools/tidy.sh", "build/asan", str(CORES)])),
 ]
 
 
 def print_reports():
     """Prints and removes what the sanitizers have written; returns whether there was any."""
-    reports = sorted(REPORTS.glob("*"))
+    reports = sorted(path for path in REPORTS.glob("*") if path.stat().st_size)
     for report in reports:
         print(report.read_text(encoding="utf-8", errors="replace"))
         report.rename(RESULTS / report.name)

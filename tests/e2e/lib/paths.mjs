@@ -18,6 +18,9 @@ export function sharedVectors(name) {
 
 export const big = process.env.RVPN_E2E_BIG === '1';
 
+// Which tests run, where not all are worth their time: a regular expression.
+export const chosen = new RegExp(process.env.RVPN_E2E_ONLY ?? '');
+
 // How much slower than a release build the binary under test may be (sanitizers): deadlines and
 // measuring tolerances stretch by it.
 export const slowness = Number(process.env.RVPN_E2E_SLOWNESS ?? 1);

@@ -6,7 +6,7 @@ import http from 'node:http';
 import net from 'node:net';
 import path from 'node:path';
 import jwt from 'jsonwebtoken';
-import { binary, measurable } from './paths.mjs';
+import { binary, measurable, slowness } from './paths.mjs';
 import { deferred, until, within, DEADLINE_MS } from './wait.mjs';
 
 const LINE = /^(\S+) (error|warn|info|debug) (\S+)(.*)$/;
@@ -250,7 +250,7 @@ export class Relay {
         if (this.ended || !this.process) return;
         this.process.kill('SIGTERM');
         this.process.kill('SIGINT'); // the second signal stops it at once
-        const timer = setTimeout(() => this.process.kill('SIGKILL'), 3000);
+        const timer = setTimeout(() => this.process.kill('SIGKILL'), 3000 * slowness);
         await this.exited.promise;
         clearTimeout(timer);
     }

@@ -3,7 +3,7 @@
 // relay break a rule of its age, and no token or secret has reached a log.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { removeFolder, slowness, temporaryFolder } from './paths.mjs';
+import { chosen, removeFolder, slowness, temporaryFolder } from './paths.mjs';
 import { Relay } from './relay.mjs';
 import { deferred, within } from './wait.mjs';
 
@@ -67,6 +67,7 @@ class Scene {
 export function scenario(name, ...rest) {
     const body = rest.pop();
     const { ms = 30_000, skip = false } = rest[0] ?? {};
+    if (!chosen.test(name)) return;
     test(name, { skip }, async (t) => {
         const scene = new Scene(t);
         try {
