@@ -3,8 +3,10 @@
 //   read BYTES CHUNK   sends BYTES of the pattern, CHUNK at a time
 //   write BYTES        compares what comes with the pattern, then answers "ok"
 //   ask                answers each 100 bytes with 200
+import { fork } from 'node:child_process';
 import { createRequire } from 'node:module';
 import tls from 'node:tls';
+import { fileURLToPath } from 'node:url';
 
 const packages = process.env.BENCH_PACKAGES ?? '../examples/node-device/';
 const require = createRequire(new URL(packages, import.meta.url));
@@ -207,4 +209,38 @@ export function direct({ port, what, bytes, chunk, options }) {
         talk.pump();
     });
     return socket;
+}
+
+const self = fileURLToPath(import.meta.url);
+
+// The answer of a forked child to the next question, or why there is none.
+export const answerOf = (child) => new Promise((resolve, reject) => {
+    const onExit = (code) => reject(new Error(`a child ended with ${code}`));
+    child.once('exit', onExit);
+    child.once('message', (answer) => {
+        child.removeListener('exit', onExit);
+        resolve(answer);
+    });
+});
+
+// A device in a process of its own, so that a clock that is read here is not held up by it.
+// {child, pauses(), stop()}
+export async function forkDevice({ url, token, ca }, options = {}) {
+    const child = fork(self, ['device'], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const ask = (question) => {
+        const answer = answerOf(child);
+        child.send(question);
+        return answer;
+    };
+    await ask({ url, token, ca: ca.toString(), ...options });
+    return { child, pauses: () => ask('pauses?'), stop: () => child.disconnect() };
+}
+
+if (process.argv[1] === self && process.send) {
+    process.on('disconnect', () => process.exit(0));
+    process.once('message', async ({ ca, tls: more, ...options }) => {
+        const device = await Device.open({ ...options, tls: { ...more, ca } });
+        process.on('message', () => process.send(device.pauses));
+        process.send({});
+    });
 }

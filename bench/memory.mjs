@@ -1,13 +1,11 @@
 // How much memory a slow visitor costs: a 1 GiB download read at 1 MB/s beside five others at full
 // speed, all through one device; the relay's resident bytes ten times a second.  Once with a device
 // that obeys pause, once with one that does not: then TCP alone holds it, and all its visitors.
-import { fork } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { Device, request } from './device.mjs';
+import { forkDevice, request } from './device.mjs';
 import { HOST, machine, rssBytes, startPump, startRelay, tree } from './process.mjs';
 
 const SECONDS = Number(process.env.SECONDS ?? 30);
@@ -17,12 +15,6 @@ const FAST = 5;
 const FAST_BYTES = 16 * 2 ** 20; // of one download; another follows
 const CHUNK = 65536;
 const MIB = 2 ** 20;
-const self = fileURLToPath(import.meta.url);
-
-const answerOf = (child) => new Promise((resolve, reject) => {
-    child.once('message', resolve);
-    child.once('exit', (code) => reject(new Error(`the device ended with ${code}`)));
-});
 
 // Reads SLOW_RATE bytes a second.
 function slowVisitor(port) {
@@ -59,9 +51,7 @@ async function fastVisitor(port, state) {
 
 async function run(folder, obeys) {
     const relay = await startRelay(folder, 1);
-    const device = fork(self, ['device'], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-    device.send({ url: relay.url, token: relay.token, ca: relay.ca.toString(), obeys });
-    await answerOf(device);
+    const device = await forkDevice(relay, { obeys });
     const samples = [rssBytes(relay.child)];
     const watch = setInterval(() => samples.push(rssBytes(relay.child)), 100);
     const slow = slowVisitor(relay.port);
@@ -71,16 +61,14 @@ async function run(folder, obeys) {
     state.isOver = slow.isOver = true;
     const slowBytes = slow.bytes;
     const trouble = slow.error;
-    device.send('pauses?');
-    const { pauses } = await answerOf(device);
+    const pauses = await device.pauses();
     state.over.forEach((resolve) => resolve('over'));
     slow.socket.destroy();
     await Promise.all(fast);
     await new Promise((resolve) => setTimeout(resolve, 2500)); // it gives spare chunks back by then
     clearInterval(watch);
     const after = rssBytes(relay.child);
-    device.removeAllListeners('exit');
-    device.disconnect();
+    device.stop();
     relay.child.kill('SIGKILL');
     return { obeys, seconds: SECONDS, began: samples[0], most: Math.max(...samples), after, slowBytes,
         fastBytes: state.bytes, pauses, trouble, samples };
@@ -117,14 +105,4 @@ async function main() {
     process.exit(0);
 }
 
-// The device has a process of its own, so that reading the clock here is not held up by it.
-if (process.argv[2] === 'device') {
-    process.on('disconnect', () => process.exit(0));
-    process.once('message', async ({ url, token, ca, obeys }) => {
-        const device = await Device.open({ url, token, obeys, tls: { ca } });
-        process.on('message', () => process.send({ pauses: device.pauses }));
-        process.send({});
-    });
-} else {
-    await main();
-}
+await main();

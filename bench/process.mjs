@@ -1,7 +1,7 @@
 // The processes of a measurement: started on free ports of loopback, their CPU and memory read from
 // /proc, ended by their ids.
 import { execFileSync, spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +14,11 @@ const READY_MS = 10_000;
 
 const started = new Set();
 process.on('exit', () => started.forEach((child) => child.kill('SIGKILL')));
+
+export function adopt(child) {
+    started.add(child);
+    child.on('exit', () => started.delete(child));
+}
 
 // A child that is dead when we are.  `ready` resolves with the first output that `isReady` likes.
 export function start(file, args, isReady = () => true) {
@@ -86,6 +91,14 @@ export async function startHaproxy(folder, name, { state, backend, bufsize }) {
         'default'}, bind ... ssl)` };
 }
 
+export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// The value below which `share` of the numbers are.
+export function quantile(numbers, share) {
+    const sorted = [...numbers].sort((a, b) => a - b);
+    return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? NaN;
+}
+
 function accepts(port) {
     return new Promise((resolve) => {
         const socket = net.connect(port, '127.0.0.1');
@@ -106,6 +119,7 @@ function kilobytes(pid, name) {
     return Number(line.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
 }
 
+export const descriptors = ({ pid }) => readdirSync(`/proc/${pid}/fd`).length;
 export const rssBytes = ({ pid }) => kilobytes(pid, 'VmRSS') * 1024;
 export const peakBytes = ({ pid }) => kilobytes(pid, 'VmHWM') * 1024;
 
