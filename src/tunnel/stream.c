@@ -1,6 +1,7 @@
 #include "tunnel/stream.h"
 
 #include "base/log.h"
+#include "tunnel/backlog.h"
 #include "tunnel/hold.h"
 #include "tunnel/session.h"
 
@@ -51,42 +52,11 @@ static enum life_answer answer_of(const struct stream *st)
     return st->visitor && conn_queued(st->visitor) ? LIFE_ANSWER_QUEUED : LIFE_ANSWER_SENT;
 }
 
-/* While memory is short the device pauses sooner; while it is out nothing more is read for whoever
- * has not taken what there is. */
-static struct flow_marks marks_of(const struct stream *st)
-{
-    const struct flow_marks *marks = &limits_of(st)->stream;
-
-    switch (loop_memory_level(loop_of(st))) {
-    case SUPPLY_AMPLE: break;
-    case SUPPLY_SHORT:
-        return (struct flow_marks){.low = marks->low / 2, .high = marks->low, .hard = marks->high};
-    case SUPPLY_OUT:
-        return (struct flow_marks){
-            .low = BUF_CHUNK_SMALL / 2, .high = BUF_CHUNK_SMALL, .hard = BUF_CHUNK_SMALL};
-    }
-    return *marks;
-}
-
 static void set_state(struct stream *st, enum stream_state next)
 {
     log_event(LOG_DEBUG, "stream_state", LOG_UINT("stream", st->id), LOG_INT("from", st->state),
               LOG_INT("to", next));
     st->state = next;
-}
-
-static void do_flow(struct stream *st, unsigned due)
-{
-    struct mux *mux = &st->session->mux;
-
-    if (due & FLOW_SEND_PAUSE && dialect_has_pause(mux->dialect))
-        (void)mux_write_pause(mux, &st->mux, MPROXY_PAUSE, st->to_visitor);
-    if (due & FLOW_SEND_RESUME && dialect_has_pause(mux->dialect))
-        (void)mux_write_pause(mux, &st->mux, MPROXY_RESUME, st->to_visitor);
-    if (due & FLOW_BLOCK)
-        session_block(st->session);
-    if (due & FLOW_UNBLOCK)
-        session_unblock(st->session);
 }
 
 static void free_grave(struct grave *g)
@@ -120,7 +90,7 @@ static void stream_free(struct stream *st)
 {
     if (st->visitor)
         drop_visitor(st);
-    do_flow(st, flow_on_end(&st->flow));
+    backlog_end(st);
     log_end(st);
     deadline_stop(&st->timer);
     deadline_stop(&st->stall);
@@ -321,54 +291,14 @@ static void on_stall(struct deadline *d)
     (void)do_life(st, life_on_visitor_lost(&st->life));
 }
 
-/* Bytes that the visitor's socket has taken. */
-static uint64_t taken(const struct stream *st)
-{
-    return st->to_visitor - conn_queued(st->visitor);
-}
-
-static void start_stall(struct stream *st)
-{
-    st->stall_from = taken(st);
-    loop_start_deadline(loop_of(st), &st->stall, limits_of(st)->visitor_stall_ms);
-}
-
-static void mind_flow(struct stream *st, size_t queued)
-{
-    struct flow_marks marks = marks_of(st);
-
-    do_flow(st, flow_on_queued(&st->flow, &marks, queued));
-}
-
-/* The queue to the visitor has grown or shrunk. */
-static void on_queue(struct stream *st)
-{
-    size_t queued = conn_queued(st->visitor);
-
-    if (queued == 0)
-        deadline_stop(&st->stall);
-    else if (!deadline_is_running(&st->stall))
-        start_stall(st);
-    mind_flow(st, queued);
-}
-
-/* Any byte counts, but from who holds up the others of its tunnel. */
-static bool takes_enough(const struct stream *st)
-{
-    return st->flow.state != FLOW_BLOCKED ||
-           taken(st) - st->stall_from >= limits_of(st)->stream.low;
-}
-
 /* conn_ops.on_drain */
 static void on_drain(void *owner)
 {
     struct stream *st = owner;
 
-    on_queue(st);
+    backlog_on_taken(st);
     if (conn_queued(st->visitor) == 0)
         (void)do_life(st, life_on_drained(&st->life));
-    else if (takes_enough(st))
-        start_stall(st);
 }
 
 static const struct conn_ops visitor_ops = {
@@ -434,13 +364,13 @@ void stream_on_data(struct stream *st, const struct iovec *iov, unsigned iov_cou
     if (st->life.state == LIFE_HALF)
         start_quiet(st);
     if (conn_queued(st->visitor) || deadline_is_running(&st->stall))
-        on_queue(st);
+        backlog_look(st);
 }
 
 static void see_device_end(struct stream *st)
 {
     set_why(st, "device_end");
-    do_flow(st, flow_on_end(&st->flow));
+    backlog_end(st);
     (void)do_life(st, life_on_device_end(&st->life, answer_of(st)));
 }
 
@@ -473,7 +403,7 @@ void stream_on_signal(struct stream *st, enum mproxy_kind kind)
     } else {
         set_why(st, "device_error");
         give_up_unserved(st, NULL);
-        do_flow(st, flow_on_end(&st->flow));
+        backlog_end(st);
         (void)do_life(st, life_on_device_error(&st->life, answer_of(st)));
     }
 }
@@ -514,7 +444,7 @@ void stream_stop(struct stream *st)
 void stream_on_memory(struct stream *st)
 {
     if (st->visitor)
-        mind_flow(st, conn_queued(st->visitor));
+        backlog_on_memory(st);
 }
 
 void stream_on_room(struct stream *st)

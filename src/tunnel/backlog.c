@@ -1,0 +1,93 @@
+#include "tunnel/backlog.h"
+
+#include "tunnel/session.h"
+
+static const struct session_limits *limits_of(const struct stream *st)
+{
+    return &st->session->setting->limits;
+}
+
+/* While memory is short the device pauses sooner; while it is out nothing more is read for whoever
+ * has not taken what there is. */
+static struct flow_marks marks_of(const struct stream *st)
+{
+    const struct flow_marks *marks = &limits_of(st)->stream;
+
+    switch (loop_memory_level(st->session->setting->loop)) {
+    case SUPPLY_AMPLE: break;
+    case SUPPLY_SHORT:
+        return (struct flow_marks){.low = marks->low / 2, .high = marks->low, .hard = marks->high};
+    case SUPPLY_OUT:
+        return (struct flow_marks){
+            .low = BUF_CHUNK_SMALL / 2, .high = BUF_CHUNK_SMALL, .hard = BUF_CHUNK_SMALL};
+    }
+    return *marks;
+}
+
+static void do_flow(struct stream *st, unsigned due)
+{
+    struct mux *mux = &st->session->mux;
+
+    if (due & FLOW_SEND_PAUSE && dialect_has_pause(mux->dialect))
+        (void)mux_write_pause(mux, &st->mux, MPROXY_PAUSE, st->to_visitor);
+    if (due & FLOW_SEND_RESUME && dialect_has_pause(mux->dialect))
+        (void)mux_write_pause(mux, &st->mux, MPROXY_RESUME, st->to_visitor);
+    if (due & FLOW_BLOCK)
+        session_block(st->session);
+    if (due & FLOW_UNBLOCK)
+        session_unblock(st->session);
+}
+
+/* Bytes that the visitor's socket has taken. */
+static uint64_t taken(const struct stream *st)
+{
+    return st->to_visitor - conn_queued(st->visitor);
+}
+
+static void start_stall(struct stream *st)
+{
+    st->stall_from = taken(st);
+    loop_start_deadline(st->session->setting->loop, &st->stall, limits_of(st)->visitor_stall_ms);
+}
+
+static void mind_flow(struct stream *st, size_t queued)
+{
+    struct flow_marks marks = marks_of(st);
+
+    do_flow(st, flow_on_queued(&st->flow, &marks, queued));
+}
+
+void backlog_look(struct stream *st)
+{
+    size_t queued = conn_queued(st->visitor);
+
+    if (queued == 0)
+        deadline_stop(&st->stall);
+    else if (!deadline_is_running(&st->stall))
+        start_stall(st);
+    mind_flow(st, queued);
+}
+
+/* Any byte counts, but from who holds up the others of its tunnel. */
+static bool takes_enough(const struct stream *st)
+{
+    return st->flow.state != FLOW_BLOCKED ||
+           taken(st) - st->stall_from >= limits_of(st)->stream.low;
+}
+
+void backlog_on_taken(struct stream *st)
+{
+    backlog_look(st);
+    if (conn_queued(st->visitor) && takes_enough(st))
+        start_stall(st);
+}
+
+void backlog_on_memory(struct stream *st)
+{
+    mind_flow(st, conn_queued(st->visitor));
+}
+
+void backlog_end(struct stream *st)
+{
+    do_flow(st, flow_on_end(&st->flow));
+}

@@ -1,0 +1,26 @@
+/* backlog.h - what waits in the relay for one visitor: when its device must pause, when the tunnel
+ * is not read, and whether the visitor takes enough of it.
+ *
+ * Private to the stream, whose flow, stall and stall_from are its own.
+ *
+ * Threads: belongs to the stream's loop.
+ * Units:   bytes.
+ */
+#ifndef RVPN_TUNNEL_BACKLOG_H
+#define RVPN_TUNNEL_BACKLOG_H
+
+#include "tunnel/stream.h"
+
+/* The queue to the visitor, which is there, has grown or shrunk. */
+void backlog_look(struct stream *st);
+
+/* The same, when the visitor has taken some: it has time again if that was enough. */
+void backlog_on_taken(struct stream *st);
+
+/* How it is with memory has changed. */
+void backlog_on_memory(struct stream *st);
+
+/* The device has ended the stream, or it is being freed: nobody is held back for it any more. */
+void backlog_end(struct stream *st);
+
+#endif
