@@ -231,6 +231,10 @@ class Device extends EventEmitter {
         return typeof services.tcp === 'object' ? services.tcp[f.serviceport] : services.tcp;
     }
 
+    dial(port) {
+        return net.connect({ port, host: '127.0.0.1' });
+    }
+
     openLocal(cid, f) {
         const port = this.portFor(f);
         const { family, address, port: from, service, serviceport, name } = f;
@@ -240,7 +244,7 @@ class Device extends EventEmitter {
             this.judge.ended(cid);
             return null;
         }
-        const local = net.connect({ port, host: '127.0.0.1' });
+        const local = this.dial(port, f);
         const stream = { cid, meta, local, read: 0, written: 0, left: false, held: false };
         this.streams.set(cid, stream);
         this.opened++;

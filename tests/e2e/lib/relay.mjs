@@ -57,7 +57,7 @@ export class Relay {
     // tests' usual flags.
     static async start(scene, { config = {}, args = [], listen = ['127.0.0.1:0'],
         name = 'relay.test', folder = scene.folder() } = {}) {
-        const relay = new Relay();
+        const relay = new this();
         relay.name = name;
         relay.folder = folder;
         relay.state = path.join(folder, 'state');
