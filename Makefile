@@ -6,13 +6,14 @@ JOBS ?= $(shell nproc)
 
 PAGES = $(wildcard docs/man/*.[1578])
 
-.PHONY: help deps build run test fuzz bench install uninstall check-format tidy format clean
+.PHONY: help deps build run test fuzz soak bench install uninstall check-format tidy format clean
 
 help:
 	@echo 'make build         the relay, as build/release/rvpn'
 	@echo 'make run           a relay on port 8000 and a device beside it, to look at'
 	@echo 'make test          everything: checks, unit and end-to-end tests, asan, tsan, valgrind'
 	@echo 'make fuzz          each fuzz target for SECONDS=60'
+	@echo 'make soak          devices, visitors and faults for SECONDS=60, every byte checked'
 	@echo 'make bench         figures beside HAProxy; bench/run.sh has more of them'
 	@echo 'make install       into DESTDIR, under PREFIX=/usr/local'
 	@echo 'make deps          installs the packages that building needs (Debian)'
@@ -40,6 +41,13 @@ test:
 fuzz:
 	@tools/deps.sh --test
 	@tools/fuzz.sh $(SECONDS)
+
+soak:
+	@tools/deps.sh --run
+	@[ -n "$(RVPN_BIN)" ] || $(MAKE) --no-print-directory build
+	@cd tests/e2e && { [ node_modules/.package-lock.json -nt package-lock.json ] || \
+	    npm ci --no-audit --no-fund; }
+	@node tests/soak/soak.mjs $(SECONDS)
 
 bench:
 	@tools/deps.sh --bench

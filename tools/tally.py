@@ -15,6 +15,9 @@ import re
 import sys
 import xml.etree.ElementTree
 
+# Steps that count as one test each.
+WHOLE = {"tidy", "soak"}
+
 # What each step leaves; the others (builds, checks of one program) count as themselves.
 LEAVES = {"ctest": "ctest-{}.xml", "e2e": "node-{}.tap"}
 
@@ -71,7 +74,7 @@ def counted(folder):
             total = [a + b for a, b in zip(total, counts)]
         if how != "ok" and not (counts and counts[1]):
             total[1] += 1
-        elif name == "tidy":
+        elif name in WHOLE:
             total[0] += 1
     return tuple(total) if steps else (0, 1, 0)
 

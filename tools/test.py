@@ -105,6 +105,16 @@ def end_to_end(preset, slowness, big="0", but=(), prefix=()):
                     "RVPN_E2E_SLOWNESS": str(slowness), "RVPN_E2E_BIG": big})
 
 
+# How long the relay is soaked; longer by hand, with `make soak`.
+SOAK_SECONDS = 60
+
+
+def soak(preset, slowness):
+    return run(["node", "tests/soak/soak.mjs", str(SOAK_SECONDS)],
+               env={"RVPN_BIN": str(TREE / "build" / preset / "rvpn"),
+                    "RVPN_E2E_SLOWNESS": str(slowness)})
+
+
 # Each step: what it is called, what must have succeeded before, what it does.  `check` steps in
 # ctest run once, in the debug preset.
 STEPS = [
@@ -116,6 +126,7 @@ STEPS = [
     ("build-release", (), lambda: build("release")),
     ("e2e-release", ("build-release", "npm"), lambda: end_to_end("release", 1, big="1")),
     ("e2e-asan", ("build-asan", "npm"), lambda: end_to_end("asan", 3)),
+    ("soak", ("build-asan", "npm"), lambda: soak("asan", 3)),
     ("build-tsan", (), lambda: build("tsan")),
     ("ctest-tsan", ("build-tsan",),
      lambda: ctest("tsan", "-LE", "check", prefix=still_addresses())),

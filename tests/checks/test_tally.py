@@ -35,6 +35,7 @@ ROWS = [
     ("a sanitizer's report beside tests that pass", "e2e-asan\tfailed\n",
      {"node-asan.tap": TAP.replace("cancelled 1", "cancelled 0")}, (3, 1, 1)),
     ("clang-tidy is one test", "tidy\tok\n", {}, (1, 0, 0)),
+    ("the soak is one test", "soak\tok\n", {}, (1, 0, 0)),
     ("clang-tidy fails", "tidy\tfailed\n", {}, (0, 1, 0)),
 ]
 

@@ -1,11 +1,11 @@
 // A process of devices: each answers its visitors out of the pattern, comes back when its tunnel is
 // gone, and says what it saw.
 //
-// from soak.mjs: {what: 'start', seed, tenants, devices, relay}, 
+// from soak.mjs: {what: 'start', seed, tenants, devices, relay},
 //     {what: 'kill', device, life}: that one, or any if `life` is missing, {what: 'close', device},
 //     {what: 'takeover', device, ms}: a second tunnel now, the first one goes in `ms`,
 //     {what: 'totals'}, {what: 'stop'}
-// to it: {what: 'up' | 'down', device, life}, {what: 'fault', text, lost, foreign},
+// to it: {what: 'up' | 'stopping' | 'down', device, life}, {what: 'fault', text, lost, foreign},
 //     {what: 'count', received, sent, ...}, {what: 'totals', list}, {what: 'stopped'}
 import { EventEmitter } from 'node:events';
 import { classes } from '../e2e/lib/devices.mjs';
@@ -264,7 +264,14 @@ class Host {
         const old = this.current;
         if (!old) return;
         await this.connect();
-        setTimeout(() => old.stop(), ms);
+        setTimeout(() => this.end(old), ms);
+    }
+
+    // Whose visitors fall short from here on, has been told.
+    end(tunnel, how = () => tunnel.stop()) {
+        if (!this.tunnels.has(tunnel)) return;
+        process.send({ what: 'stopping', device: this.spec.device, life: tunnel.life });
+        how();
     }
 
     async stop() {
@@ -291,10 +298,10 @@ async function onMessage(m) {
         for (const h of hosts.values()) await h.connect();
         break;
     case 'kill':
-        if (!m.life || host.current?.life === m.life) host.current?.stop();
+        if (!m.life || host.current?.life === m.life) host.end(host.current);
         break;
     case 'close':
-        host.current?.transport.close(1000, 'soak');
+        host.end(host.current, () => host.current.transport.close(1000, 'soak'));
         break;
     case 'takeover':
         await host.takeover(m.ms);

@@ -2,10 +2,11 @@
 //
 // A window is the time in which one tunnel of a device (a `life` of it) was hurt on purpose: from
 // the fault to its end, and for those who never learned which device they had, until the device was
-// back.  A stream that fell short outside of the windows of its own tunnel has lost bytes.
+// back and the relay can be expected to know.  A stream that fell short outside of the windows of
+// its own tunnel has lost bytes.
 
 const SLACK_MS = 1500; // what was under way when a window opened or closed
-const FELL_MS = 20_000; // how long after a stall a tunnel may still be given up for it
+const FELL_MS = 20_000; // how long after a fault a tunnel may still be given up for it
 
 export class Windows {
     constructor(devices) {
@@ -14,14 +15,16 @@ export class Windows {
         this.lives = new Map(devices.map((d) => [d.device, new Set()])); // those that are up
     }
 
-    // A fault is about to hit every tunnel that the device has.  It is over when the tunnel is, or
-    // after `ms`, if that is given.
-    open(device, ms) {
+    // A fault is about to hit these tunnels of the device; by itself all that it has.
+    //   ms      it is over then, and excuses nothing unless the tunnel has fallen
+    //   hidden  the relay may take the tunnel for alive so long
+    open(device, { lives = this.lives.get(device), ms, hidden = 0 }) {
         const from = Date.now();
         const { tenant } = this.devices[device];
-        for (const life of this.lives.get(device))
-            this.list.push({ device, tenant, life, from, to: ms ? from + ms : Infinity,
-                back: ms ? from + ms : Infinity });
+        const to = ms ? from + ms : Infinity;
+        for (const life of lives)
+            this.list.push({ device, tenant, life, from, to, back: to, fell: !ms,
+                known: from + hidden });
     }
 
     up(device, life) {
@@ -38,6 +41,7 @@ export class Windows {
         const own = this.list.filter((w) => w.device === device && w.life === life &&
             now < w.to + FELL_MS);
         for (const w of own) {
+            w.fell = true;
             w.to = now;
             w.back = others.size ? now : Infinity;
         }
@@ -45,15 +49,15 @@ export class Windows {
     }
 
     excuses({ tenant, device, life, from, to }) {
-        return this.list.some((w) => w.tenant === tenant && w.from <= to + SLACK_MS &&
-            (device === undefined ? w.back + SLACK_MS >= from
+        return this.list.some((w) => w.fell && w.tenant === tenant && w.from <= to + SLACK_MS &&
+            (device === undefined ? Math.max(w.back, w.known) + SLACK_MS >= from
                 : w.device === device && w.life === life && w.to + SLACK_MS >= from));
     }
 
     // Keeps the list short; streams are not as old as that.
     forget(ageMs = 600_000) {
         const since = Date.now() - ageMs;
-        this.list = this.list.filter((w) => w.back > since);
+        this.list = this.list.filter((w) => w.from > since || w.back === Infinity);
     }
 }
 

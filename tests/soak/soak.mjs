@@ -29,14 +29,16 @@ const DEVICE_PARTS = 2;
 const REPORT_S = 10;
 const FAULT_MS = [400, 2500]; // from one fault of a device to the next
 const RESET_MS = 29_000; // from one reset of all visitors to the next
-const JUDGE_MS = 3000; // so long after a stream fell short all that excuses it is known
+const JUDGE_MS = 6000; // so long after a stream fell short all that excuses it is known
 const STUCK_MS = 45_000 * slowness; // neither a byte nor an end
+const PING_S = 5 * slowness;
+const PROBE_S = 2 * slowness;
 const NAMED = 30; // troubles that are printed
-const DRIFT_KIB = 8192; // RSS may come to so much more from warm to the end
+const DRIFT_KIB = 8192; // RSS may come to so much more from warm to the end, and when all have gone
 
 const config = {
     tcp_ports: ['1024-65535'], tcp_bind: '127.0.0.1', half_close: `${10 * slowness}s`,
-    ping_interval: `${5 * slowness}s`, ping_timeout: `${5 * slowness}s`,
+    ping_interval: `${PING_S}s`, ping_timeout: `${PING_S}s`, takeover_probe: `${PROBE_S}s`,
     stream_low: '64KiB', stream_high: '256KiB', stream_hard: '1MiB', grace: '10s', workers: 2,
 };
 
@@ -145,6 +147,7 @@ function judge(m) {
 
 function onDevices(m) {
     if (m.what === 'fault') trouble(m.text, m);
+    else if (m.what === 'stopping') windows.open(m.device, { lives: [m.life] });
     else if (m.what === 'up') windows.up(m.device, m.life);
     else if (m.what === 'down' && !windows.down(m.device, m.life) && !ending)
         trouble(`the tunnel of device ${m.device} life ${m.life} fell, and nobody had touched it`,
@@ -161,7 +164,7 @@ async function start() {
     for (const t of tenants) t.port = await freePort();
     for (const d of devices) await prepare(d);
     await relay.fetch('/api/tunnels'); // what the first request makes is not counted as a leak
-    const baseline = relay.fds;
+    const baseline = { fds: relay.fds, kib: relay.status('VmRSS') };
     parts = Array.from({ length: DEVICE_PARTS }, () => new Part('device_part.mjs', onDevices));
     for (const [i, part] of parts.entries())
         part.send({ what: 'start', seed: SEED, tenants: tenants.length,
@@ -188,6 +191,7 @@ async function prepare(d) {
 const KINDS = { kill: 3, close: 1, takeover: 3, cut: 3, hole: 1, halfclose: 1, stall: 3, split: 1,
     delay: 1, rate: 1 };
 const NEEDS_LINK = new Set(['cut', 'hole', 'halfclose', 'stall', 'split', 'delay', 'rate']);
+const PASSING = new Set(['stall', 'split', 'delay', 'rate']); // nothing need be lost to these
 
 const partOf = (d) => parts[d.device % DEVICE_PARTS];
 
@@ -198,15 +202,18 @@ function hurt() {
     if (NEEDS_LINK.has(kind) && !d.link) return;
     if (windows.lives.get(d.device).size !== 1) return; // not yet over the last one
     deviceFaults[`device_${kind}`] = (deviceFaults[`device_${kind}`] ?? 0) + 1;
-    if (!['split', 'delay', 'rate'].includes(kind))
-        windows.open(d.device, kind === 'stall' ? ms + 1000 : undefined);
     if (kind === 'kill' || kind === 'close')
         partOf(d).send({ what: kind, device: d.device });
     else if (kind === 'takeover') {
-        if (d.link && ms % 2) chaos.send({ what: 'fault', link: d.device, kind: 'hole' });
+        if (d.link && ms % 2) {
+            windows.open(d.device, { hidden: PROBE_S * 1000 + ms });
+            chaos.send({ what: 'fault', link: d.device, kind: 'hole' });
+        }
         partOf(d).send({ what: 'takeover', device: d.device, ms });
     } else {
         const [life] = windows.lives.get(d.device);
+        windows.open(d.device, { ms: PASSING.has(kind) ? ms : undefined,
+            hidden: kind === 'hole' ? 2 * PING_S * 1000 : 0 });
         chaos.send({ what: 'fault', link: d.device, kind, ms });
         // whoever has not noticed by then is started again by its owner
         if (kind === 'hole' || kind === 'halfclose')
@@ -310,7 +317,10 @@ async function finish(baseline) {
     ending = true;
     await Promise.all(parts.map((p) => p.ask({ what: 'stop' }, 'stopped')));
     await soon(async () => (await relay.tunnels()).length ? 'tunnels are left, and no device is there' : '');
-    await soon(() => relay.fds > baseline ? `${relay.fds} descriptors, ${baseline} before` : '');
+    await soon(() => relay.fds > baseline.fds ? `${relay.fds} descriptors, ${baseline.fds} before` : '');
+    const kib = relay.status('VmRSS') - baseline.kib;
+    console.log(`all have left: ${relay.fds} descriptors (${baseline.fds} before), RSS ${kib} KiB more than before`);
+    if (measurable && kib > DRIFT_KIB) trouble(`RSS is ${kib} KiB more than before, and nobody is there`);
     report();
     relay.signal('SIGTERM');
     const { code, signal } = await within(relay.exited.promise, 'the relay to end', 30_000 * slowness);
@@ -320,7 +330,8 @@ async function finish(baseline) {
 
 function verdict() {
     const growth = rssSlope();
-    const most = Math.round(DRIFT_KIB / Math.max(SECONDS / 60, 0.5));
+    const minutes = Math.max(SECONDS / 60, 0.5);
+    const most = Math.round(DRIFT_KIB / minutes + DRIFT_KIB / minutes ** 2); // queues come and go
     if (measurable && growth > most) trouble(`RSS grows by ${growth} KiB a minute, more than ${most}`);
     if (result.excused) console.log(`${result.excused} streams were cut by faults of their devices`);
     if (result.wrong) console.log(`${result.wrong} troubles; SEED=${SEED}; log: ${folder}/relay.log`);
