@@ -159,6 +159,9 @@ export class Check {
 
     describe(bytes) {
         const here = `${nameOf(this.id)} offset ${this.offset} of ${this.size}`;
+        const changed = this.changedAt(bytes);
+        if (changed)
+            return { lost: 0, foreign: changed, text: `${here}: ${changed} bytes are changed` };
         const origin = this.originOf(bytes);
         if (!origin) {
             const text = bytes.subarray(0, 48).toString('latin1').replace(/[^ -~]/g, '.');
@@ -176,6 +179,14 @@ export class Check {
                 text: `${here}: ${length} bytes or more from offset ${offset} on come again` };
         return { lost: 0, foreign: length,
             text: `${here}: ${length} bytes or more of ${nameOf(id)} offset ${offset}` };
+    }
+
+    // How many wrong bytes stand in the place of right ones; 0 if not a few.
+    changedAt(bytes) {
+        const due = this.pools.fill(this.id, this.offset, Buffer.alloc(Math.min(bytes.length, BLOCK)));
+        let last = due.length;
+        while (last > 0 && due[last - 1] === bytes[last - 1]) last--;
+        return due.length - last >= NEEDLE && last <= BLOCK / 16 ? last : 0;
     }
 
     // Where bytes[0] truly belongs: {id, offset, length: so many bytes of it}; null if nowhere.
