@@ -1,13 +1,13 @@
 // What the configuration bounds, and what nobody may get past it.
 import assert from 'node:assert/strict';
-import { ClassC, ClassD } from './lib/devices.mjs';
+import { ClassA, ClassC, ClassD, ClassG } from './lib/devices.mjs';
 import { freePort } from './lib/relay.mjs';
 import { RawWebSocket } from './lib/raw_ws.mjs';
 import { slowness } from './lib/paths.mjs';
 import { scenario } from './lib/scene.mjs';
 import { until, within } from './lib/wait.mjs';
-import { HOST, anyTcpPort, get, world } from './lib/world.mjs';
-import { Visitor, request } from './lib/visitors.mjs';
+import { HOST, another, anyTcpPort, get, getTls, world } from './lib/world.mjs';
+import { Visitor, handshake, request } from './lib/visitors.mjs';
 
 scenario('tunnels_max counts the devices of all workers, and not one more', async (scene) => {
     const relay = await scene.relay({ config: { workers: 4, tunnels_max: 5 } });
@@ -103,3 +103,150 @@ scenario('a page says which methods it has', async (scene) => {
     assert.equal(await allow('/'), 'GET, HEAD, POST');
     assert.equal(await allow('/demo.js'), 'GET, HEAD');
 });
+
+// A visitor that has got its answer and stays; undefined if it was refused, which it notes in
+// `refusals`.
+async function hold(w, refusals, localAddress) {
+    const visitor = await Visitor.connect({ port: w.relay.port, localAddress });
+    await visitor.write(`GET /hold HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`);
+    await until(() => visitor.ended || visitor.text.includes('\r\n\r\n'), 'an answer or the end');
+    if (visitor.text.startsWith('HTTP/1.1 200')) return visitor;
+    refusals.push(visitor.text);
+    visitor.destroy();
+    return undefined;
+}
+
+async function holdMany(w, count, localAddress) {
+    const held = [], refusals = []; // released by a reset, or half-closed streams would stay
+    for (let i = 0; i < count; i++) {
+        const visitor = await hold(w, refusals, localAddress);
+        if (visitor) held.push(visitor);
+    }
+    return { held, refusals, release: () => held.forEach((v) => v.reset()) };
+}
+
+// How a connection of a visitor that says nothing ends: at once, or while it is made.
+async function endOf(options) {
+    try {
+        const visitor = await Visitor.connect(options);
+        return (await within(visitor.closed.promise, 'the end'))?.code;
+    } catch (err) {
+        return err.code;
+    }
+}
+
+// Until `count` can be held at once again: nothing that has ended is counted any more.
+const untilFree = (w, count, localAddress) => until(async () => {
+    const { refusals, release } = await holdMany(w, count, localAddress);
+    release();
+    return refusals.length === 0;
+}, `room for ${count} again`);
+
+scenario('an address has so many connections, and is told so in its own protocol', async (scene) => {
+    const w = await world(scene, 'D', { tcp: 'echo', config: { address_connections_max: 3 } });
+    const localAddress = '127.0.0.2';
+    const { held, refusals, release } = await holdMany(w, 4, localAddress);
+    assert.equal(held.length, 3);
+    assert.match(refusals[0], /^HTTP\/1.1 429 Too Many Requests\r\n/);
+    assert.match(refusals[0], /\r\nRetry-After: \d+\r\n/);
+    for (const host of [HOST, w.relay.name])
+        await assert.rejects(handshake({ port: w.relay.port, host, ca: w.https.ca, localAddress }),
+            /alert internal error/);
+    assert.equal(await endOf({ port: w.tcpPort, localAddress }), 'ECONNRESET');
+    assert.equal((await get(w, '/', { localAddress: '127.0.0.3' })).status, 200);
+    const counts = await w.relay.counts();
+    assert.ok(counts.refused.address_connections >= 4, JSON.stringify(counts.refused));
+    release();
+    await untilFree(w, 3, localAddress);
+});
+
+scenario('twice as many connections as an address may have are not even looked at', async (scene) => {
+    const w = await world(scene, 'D', { config: { address_connections_max: 3 } });
+    const localAddress = '127.0.0.2';
+    const silent = [];
+    for (let i = 0; i < 6; i++)
+        silent.push(await Visitor.connect({ port: w.relay.port, localAddress }));
+    await until(async () => (await w.relay.counts()).accepted >= 8, 'all to be accepted');
+    assert.equal(await endOf({ port: w.relay.port, localAddress }), 'ECONNRESET');
+    for (const visitor of silent) visitor.destroy();
+    await untilFree(w, 3, localAddress);
+});
+
+for (const workers of [1, 2])
+    scenario(`a connection is counted until it ends, however it ends, with ${workers} worker(s)`,
+        async (scene) => {
+            const w = await world(scene, 'D', { tcp: 'echo',
+                config: { workers, address_connections_max: 8, token_streams_max: 8 } });
+            const localAddress = '127.0.0.2';
+            for (let i = 0; i < 12; i++) {
+                assert.equal((await get(w, '/', { localAddress })).status, 200);
+                assert.equal((await getTls(w, '/', { localAddress })).status, 200);
+                const tcp = await Visitor.connect({ port: w.tcpPort, localAddress });
+                await tcp.write('x');
+                await tcp.until((text) => text === 'x');
+                if (i % 2) tcp.reset();
+                else tcp.destroy();
+                const silent = await Visitor.connect({ port: w.relay.port, localAddress });
+                silent.destroy();
+                const other = await request({ port: w.relay.port, host: 'none.example', localAddress });
+                assert.equal(other.status, 404);
+            }
+            if (workers > 1)
+                assert.ok((await w.relay.counts()).visitors_moved > 0, 'none has moved');
+            await untilFree(w, 8, localAddress);
+            const { refusals, release } = await holdMany(w, 9, localAddress);
+            assert.equal(refusals.length, 1);
+            release();
+        });
+
+scenario('a token has so many tunnels; each age is told as it understands', async (scene) => {
+    const relay = await scene.relay({ config: { workers: 2, token_tunnels_max: 2 } });
+    const token = relay.token({ hosts: [HOST], jti: 'one' });
+    const first = await scene.device(ClassD, { relay, token });
+    await scene.device(ClassC, { relay, token });
+    const code = 'E_TOO_MANY_TUNNELS';
+    const bare = await scene.device(ClassC, { relay, tokens: [] });
+    assert.equal((await bare.addToken(token)).code, code);
+    const old = scene.adopt(new ClassA({ relay, token }));
+    await old.connect();
+    await within(old.closed.promise, 'a refusal');
+    assert.equal(JSON.parse(old.texts[0]).error.code, code);
+    await assert.rejects(scene.adopt(new ClassG({ relay, token })).connect(), { status: 429 });
+    assert.equal((await relay.counts()).refused.token_tunnels, 3);
+
+    const renewed = relay.token({ hosts: [HOST, 'b.example'], jti: 'one' });
+    assert.equal(await first.addToken(renewed), null, 'a renewed token needs no room');
+    await scene.device(ClassD, { relay, token: relay.token({ hosts: [HOST], jti: 'two' }) });
+    await first.stop();
+    await until(async () => await bare.addToken(token) === null, 'the place of the first');
+});
+
+scenario('a token has so many streams, over all its tunnels', async (scene) => {
+    const claims = { jti: 'shared' };
+    const w = await world(scene, 'D', { claims, config: { workers: 2, token_streams_max: 4 } });
+    await another(scene, w, 'D', 'another', { claims });
+    const { held, refusals, release } = await holdMany(w, 6);
+    assert.equal(held.length, 4);
+    for (const text of refusals) assert.match(text, /^HTTP\/1.1 429 [^]*\r\nRetry-After: /);
+    await assert.rejects(getTls(w), /alert internal error/);
+    assert.equal((await w.relay.counts()).refused.token_streams, 3);
+    release();
+    await untilFree(w, 4);
+});
+
+scenario('an address has so many handshakes a second; visitors of devices are not counted',
+    async (scene) => {
+        const w = await world(scene, 'D', { config: { address_handshakes_per_second: 2 } });
+        const shake = (localAddress, host = w.relay.name, ca = w.relay.ca) =>
+            handshake({ port: w.relay.port, host, ca, localAddress })
+                .then((socket) => socket.destroy());
+        const many = await Promise.allSettled(Array.from({ length: 30 }, () => shake('127.0.0.2')));
+        const refused = many.filter((r) => r.status === 'rejected');
+        assert.ok(refused.length > 0 && refused.length <= 28, `${refused.length} refused`);
+        for (const { reason } of refused) assert.match(String(reason), /alert internal error/);
+        await shake('127.0.0.3');
+        await Promise.all(Array.from({ length: 30 }, () =>
+            shake('127.0.0.2', HOST, w.https.ca)));
+        await until(() => shake('127.0.0.2').then(() => true, () => false), 'a second to pass');
+        assert.equal((await w.relay.counts()).refused.address_handshakes >= refused.length, true);
+    });

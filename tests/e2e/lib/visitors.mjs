@@ -9,10 +9,10 @@ import { deferred, within, DEADLINE_MS } from './wait.mjs';
 // One request on a connection of its own.  With `ca` it goes through TLS whose SNI is `host`.
 // Gives {status, headers, body, bytes, sha256, wire: {in, out}}; keeps the body only with `keep`.
 export function request({ port, host, path = '/', method = 'GET', headers = {}, body, ca,
-    address = '127.0.0.1', keep = true, onData, ms = DEADLINE_MS }) {
+    address = '127.0.0.1', localAddress, keep = true, onData, ms = DEADLINE_MS }) {
     const { promise, resolve, reject } = deferred();
     const options = {
-        host: address, port, path, method, agent: false, ca, servername: host,
+        host: address, port, path, method, agent: false, ca, servername: host, localAddress,
         headers: { Host: host, ...headers },
     };
     const req = (ca ? https : http).request(options, (response) => {
@@ -48,9 +48,10 @@ export function request({ port, host, path = '/', method = 'GET', headers = {}, 
 
 // A TCP visitor whose bytes the test reads and writes.
 export class Visitor {
-    static async connect({ port, address = '127.0.0.1', allowHalfOpen = true, pauseOnCreate = false }) {
+    static async connect({ port, address = '127.0.0.1', localAddress, allowHalfOpen = true,
+        pauseOnCreate = false }) {
         const visitor = new Visitor();
-        const socket = net.connect({ port, host: address, allowHalfOpen });
+        const socket = net.connect({ port, host: address, localAddress, allowHalfOpen });
         visitor.socket = socket;
         socket.setNoDelay(true);
         visitor.received = Buffer.alloc(0);
