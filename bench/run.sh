@@ -5,6 +5,7 @@
 #   bulk    CPU beside HAProxy: BYTES=1000000000 of each transfer, ROUNDS=5, REQUESTS=40000 small
 #           ones a round
 #   memory  what a slow visitor takes, for SECONDS=30
+#   storm   DEVICES=5000 that all come back at once, STORMS=10 times; FLAGS are the relay's
 #   slow    slow attacks of CONNECTIONS=1000, and what good visitors feel of them
 #
 #   RVPN_BIN  the relay, if it is not build/release/rvpn
@@ -44,7 +45,7 @@ cc -O2 -D_GNU_SOURCE "$tree/bench/pump.c" -o "$tree/build/bench/pump"
 [ $# -gt 0 ] || set -- bulk memory
 for what in "$@"; do
     case $what in
-        bulk | memory | slow) timeout $limit node "$tree/bench/$what.mjs" ;;
+        bulk | memory | slow | storm) timeout $limit node "$tree/bench/$what.mjs" ;;
         *) die "unknown argument $what" ;;
     esac
 done

@@ -9,14 +9,14 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import tls from 'node:tls';
 import { fileURLToPath } from 'node:url';
-import { ANSWER_BYTES, answerOf, forkDevice, smallRequest } from './device.mjs';
+import { forkDevice } from './device.mjs';
 import { HOST, adopt, descriptors, machine, quantile, rssBytes, sleep, start, startRelay,
     tree } from './process.mjs';
+import { askVisitor, forkVisitor } from './visitor.mjs';
 
 const CONNECTIONS = Number(process.env.CONNECTIONS ?? 1000);
 const ALL = CONNECTIONS * 0.99;
 const ALONE_MS = 4000;
-const EVERY_MS = 5; // a good visitor's next request, counted from the last one
 const LOOK_MS = 20;
 const MOST_MS = 150_000; // then whoever is left stays
 const SPARE = 8; // descriptors that are good visitors'
@@ -79,54 +79,8 @@ async function attack({ name, port, count, hello }) {
     process.send('in');
 }
 
-// The good visitor: milliseconds of each request since it was last asked.
-function exchange(socket) {
-    return new Promise((resolve, reject) => {
-        const from = performance.now();
-        let got = 0;
-        const onData = (data) => {
-            got += data.length;
-            if (got < ANSWER_BYTES) return;
-            socket.off('data', onData);
-            resolve(performance.now() - from);
-        };
-        socket.on('data', onData);
-        socket.once('error', reject);
-        socket.once('close', () => reject(new Error('closed')));
-        socket.write(smallRequest(HOST));
-    });
-}
-
-async function visit(port) {
-    const taken = { kept: [], fresh: [], failed: 0 };
-    const open = () => net.connect({ port, host: RELAY }).setNoDelay(true);
-    const loop = async (once) => {
-        for (;;) {
-            await once().catch(() => taken.failed++);
-            await sleep(EVERY_MS);
-        }
-    };
-    let kept = open();
-    loop(async () => {
-        if (kept.destroyed) kept = open();
-        taken.kept.push(await exchange(kept));
-        kept.removeAllListeners('error').removeAllListeners('close');
-    });
-    loop(async () => {
-        const from = performance.now();
-        const socket = open();
-        await exchange(socket).finally(() => socket.resetAndDestroy()); // no half-close to wait for
-        taken.fresh.push(performance.now() - from);
-    });
-    process.on('message', () => {
-        process.send({ ...taken });
-        Object.assign(taken, { kept: [], fresh: [], failed: 0 });
-    });
-    process.send('in');
-}
-
-function forkRole(role, message) {
-    const child = fork(self, [role], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+function forkAttack(message) {
+    const child = fork(self, ['attack'], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     adopt(child);
     child.send(message);
     return child;
@@ -183,20 +137,15 @@ async function lookOn(child, base, most) {
 }
 
 async function measure(relay, visitor, hello, kind) {
-    const ask = () => {
-        const answer = answerOf(visitor);
-        visitor.send('?');
-        return answer;
-    };
-    await ask();
+    await askVisitor(visitor);
     await sleep(ALONE_MS);
-    const alone = await ask();
+    const alone = await askVisitor(visitor);
     const base = { fds: descriptors(relay.child), rss: rssBytes(relay.child) };
     const attacker = kind.own
-        ? forkRole('attack', { name: kind.own, port: relay.port, count: CONNECTIONS, hello })
+        ? forkAttack({ name: kind.own, port: relay.port, count: CONNECTIONS, hello })
         : slowhttptest(relay.port, kind);
     const seen = await lookOn(relay.child, base, kind.most ?? MOST_MS);
-    const beside = await ask();
+    const beside = await askVisitor(visitor);
     attacker.kill('SIGKILL');
     while (descriptors(relay.child) > base.fds + SPARE) await sleep(100);
     return { kind: kind.name, connections: seen.most - base.fds, alone, beside,
@@ -222,8 +171,7 @@ async function main() {
     for (const name of ['SIGINT', 'SIGTERM']) process.on(name, () => process.exit(1));
     const relay = await startRelay(folder, 2);
     await forkDevice(relay);
-    const visitor = forkRole('visit', relay.port);
-    await answerOf(visitor);
+    const visitor = await forkVisitor(relay.port);
     const hello = await clientHello('localhost');
     console.log(Object.entries(machine()).map(([k, v]) => `${k} ${v}`).join(', '));
     console.log(`CONNECTIONS=${CONNECTIONS} bench/run.sh slow   (${relay.command})`);
@@ -243,9 +191,9 @@ async function main() {
     process.exit(0);
 }
 
-if (process.argv[2] === 'attack' || process.argv[2] === 'visit') {
+if (process.argv[2] === 'attack') {
     process.on('disconnect', () => process.exit(0));
-    process.once('message', process.argv[2] === 'attack' ? attack : visit);
+    process.once('message', attack);
 } else {
     await main();
 }
