@@ -38,12 +38,12 @@ static const struct refusal *note(struct edge *e, const struct refusal *of)
 
 const struct refusal *shortage_for_device(struct edge *e)
 {
-    return loop_memory_level(e->loop) == SUPPLY_OUT ? note(e, &refusal_memory) : NULL;
+    return loop_memory_level(e->loop) >= SUPPLY_OUT ? note(e, &refusal_memory) : NULL;
 }
 
 const struct refusal *shortage_for_visitor(struct edge *e)
 {
-    if (supply_descriptors(e->loop->supply) != SUPPLY_AMPLE)
+    if (!supply_may_settle(e->loop->supply))
         return note(e, &refusal_descriptors);
     return shortage_for_device(e);
 }

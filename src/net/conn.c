@@ -201,6 +201,13 @@ int conn_new(struct loop *loop, int fd, const struct conn_ops *ops, void *owner,
     return 0;
 }
 
+void conn_settle(struct conn *c)
+{
+    if (c->stay == CONN_PASSING)
+        supply_settle(c->loop->supply);
+    c->stay = CONN_SETTLED;
+}
+
 void conn_set_owner(struct conn *c, const struct conn_ops *ops, void *owner)
 {
     c->ops = ops;
@@ -263,6 +270,8 @@ static void dismantle(struct conn *c)
 {
     c->state = CONN_CLOSED;
     c->loop->conns--;
+    if (c->stay == CONN_SETTLED)
+        supply_unsettle(c->loop->supply);
     loop_give_descriptor(c->loop);
     task_cancel(&c->turn);
     deadline_stop(&c->finish_by);

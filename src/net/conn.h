@@ -57,6 +57,9 @@ struct conn_ops {
  * On failure `fd` is still the caller's and *out is untouched. */
 int conn_new(struct loop *loop, int fd, const struct conn_ops *ops, void *owner, struct conn **out);
 
+/* It is to stay: see supply_settle(). */
+void conn_settle(struct conn *c);
+
 /* Gives the conn to another owner. */
 void conn_set_owner(struct conn *c, const struct conn_ops *ops, void *owner);
 

@@ -36,6 +36,7 @@ struct conn {
     void *owner;
     enum conn_state state;
     enum conn_sending sending;
+    enum { CONN_PASSING, CONN_SETTLED } stay;
     enum {
         CONN_RECEIVING,
         CONN_EOF_DUE, /* the other end has ended; the owner has yet to take what is kept */

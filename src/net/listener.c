@@ -52,7 +52,7 @@ static int accept_one(struct listener *l, struct address *peer)
     socklen_t len = sizeof(*peer);
     int fd;
 
-    if (supply_descriptors(l->loop->supply) == SUPPLY_OUT)
+    if (supply_descriptors(l->loop->supply) == SUPPLY_SPENT)
         return -EMFILE;
     fd = accept4(l->watch.fd, &peer->sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     return fd == -1 ? -errno : fd;

@@ -11,6 +11,7 @@
 #define RVPN_NET_SUPPLY_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct supply {
@@ -18,20 +19,29 @@ struct supply {
     unsigned descriptors_reserved; /* the last so many are not for everybody */
     size_t memory_max;             /* 0: no limit */
     _Atomic unsigned descriptors;  /* held now */
+    _Atomic unsigned settled;      /* ... by who is to stay: devices, and their visitors */
     _Atomic size_t memory;
 };
 
-/* In this order. */
+/* In this order.  Of descriptors: AMPLE, SHORT when no more than the reserve is left, SPENT. */
 enum supply_level {
     SUPPLY_AMPLE,
-    SUPPLY_SHORT, /* descriptors: only the reserve is left; memory: most is used */
-    SUPPLY_OUT,
+    SUPPLY_SHORT, /* of memory, from 80 %: whoever has much gets less */
+    SUPPLY_OUT,   /* ... from 90 %: the rest is for those who are there */
+    SUPPLY_SPENT, /* ... 100 % */
 };
 
 /* All take NULL for a supply without limits. */
 void supply_take_descriptor(struct supply *s);
 void supply_give_descriptor(struct supply *s);
 enum supply_level supply_descriptors(const struct supply *s);
+
+/* One of those that are held has settled, or is leaving; and whether another one may settle
+ * without the reserve.  Whoever comes and is turned away must not count here: a crowd of them would
+ * keep everybody out. */
+void supply_settle(struct supply *s);
+void supply_unsettle(struct supply *s);
+bool supply_may_settle(const struct supply *s);
 
 unsigned supply_read_descriptors(const struct supply *s);
 size_t supply_read_memory(const struct supply *s);

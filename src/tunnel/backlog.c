@@ -7,7 +7,7 @@ static const struct session_limits *limits_of(const struct stream *st)
     return &st->session->setting->limits;
 }
 
-/* While memory is short the device pauses sooner; while it is out nothing more is read for whoever
+/* While memory is short the device pauses sooner; when it is spent nothing more is read for whoever
  * has not taken what there is. */
 static struct flow_marks marks_of(const struct stream *st)
 {
@@ -18,6 +18,9 @@ static struct flow_marks marks_of(const struct stream *st)
     case SUPPLY_SHORT:
         return (struct flow_marks){.low = marks->low / 2, .high = marks->low, .hard = marks->high};
     case SUPPLY_OUT:
+        return (struct flow_marks){
+            .low = BUF_CHUNK_SMALL / 2, .high = BUF_CHUNK_SMALL, .hard = marks->high};
+    case SUPPLY_SPENT:
         return (struct flow_marks){
             .low = BUF_CHUNK_SMALL / 2, .high = BUF_CHUNK_SMALL, .hard = BUF_CHUNK_SMALL};
     }

@@ -67,7 +67,8 @@ static struct turns_marks tunnel_marks(const struct session *s)
     switch (loop_memory_level(s->setting->loop)) {
     case SUPPLY_AMPLE: break;
     case SUPPLY_SHORT: return (struct turns_marks){marks.low / 2, marks.high / 2};
-    case SUPPLY_OUT: return (struct turns_marks){TURNS_QUANTUM_MIN / 2, TURNS_QUANTUM_MIN};
+    case SUPPLY_OUT:
+    case SUPPLY_SPENT: return (struct turns_marks){TURNS_QUANTUM_MIN / 2, TURNS_QUANTUM_MIN};
     }
     return marks;
 }
@@ -450,6 +451,7 @@ int session_new(const struct session_setting *setting, const struct session_peer
     loop_start_deadline(setting->loop, &s->ping, setting->limits.pulse.interval_ms);
     conn_set_patience(conn, setting->limits.pulse.interval_ms + setting->limits.pulse.timeout_ms);
     conn_set_owner(conn, &device_ops, s);
+    conn_settle(conn);
     *out = s;
     return 0;
 }

@@ -509,6 +509,7 @@ int stream_open(struct session *s, struct claim *claim, const struct stream_requ
     if (st->service == STREAM_TCP)
         loop_start_deadline(loop_of(st), &st->timer, limits_of(st)->tcp_silence_ms);
     conn_set_owner(visitor, &visitor_ops, st);
+    conn_settle(visitor);
     *out = st;
     return 0;
 }

@@ -1,6 +1,6 @@
 // The relay under test as a process: started on free ports, watched through its log.
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
 import http from 'node:http';
 import net from 'node:net';
@@ -55,11 +55,13 @@ export async function freePort(host = '127.0.0.1') {
 export class Relay {
     // Starts one for `scene`, which stops it.  `config` becomes a YAML file, `args` come after the
     // tests' usual flags.
+    // `under` is a command that runs it, such as prlimit.
     static async start(scene, { config = {}, args = [], listen = ['127.0.0.1:0'],
-        name = 'relay.test', folder = scene.folder() } = {}) {
+        name = 'relay.test', folder = scene.folder(), under = [] } = {}) {
         const relay = new this();
         relay.name = name;
         relay.folder = folder;
+        relay.under = under;
         relay.state = path.join(folder, 'state');
         relay.configFile = path.join(folder, 'rvpn.yaml');
         scene.relays.push(relay);
@@ -91,7 +93,8 @@ export class Relay {
         if (!existsSync(binary)) throw new Error(`no relay to test: ${binary} (RVPN_BIN names one)`);
         const env = Object.fromEntries(
             Object.entries(process.env).filter(([key]) => !key.startsWith('RVPN_')));
-        this.process = spawn(binary, argv, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+        const [program, ...args] = [...this.under, binary, ...argv];
+        this.process = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
         let rest = '';
         const take = (chunk) => {
             rest += chunk;
@@ -232,6 +235,11 @@ export class Relay {
         if (!measurable) return 0;
         const status = readFileSync(`/proc/${this.process.pid}/status`, 'utf8');
         return Number(/VmRSS:\s+(\d+) kB/.exec(status)[1]) * 1024;
+    }
+
+    // How many descriptors the relay has open.
+    descriptors() {
+        return readdirSync(`/proc/${this.process.pid}/fd`).length;
     }
 
     // Whatever of tokens and secrets has reached the log: must be empty, always.
