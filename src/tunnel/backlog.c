@@ -7,22 +7,19 @@ static const struct session_limits *limits_of(const struct stream *st)
     return &st->session->setting->limits;
 }
 
-/* While memory is short the device pauses sooner; when it is spent nothing more is read for whoever
- * has not taken what there is. */
+/* While memory is short the device pauses sooner, and who cannot pause is blocked sooner; when it
+ * is spent nothing more is read for whoever has not taken what there is. */
 static struct flow_marks marks_of(const struct stream *st)
 {
     const struct flow_marks *marks = &limits_of(st)->stream;
+    size_t least = BUF_CHUNK_SMALL;
+    size_t hard = dialect_has_pause(st->session->mux.dialect) ? marks->hard : marks->high;
 
     switch (loop_memory_level(st->session->setting->loop)) {
     case SUPPLY_AMPLE: break;
-    case SUPPLY_SHORT:
-        return (struct flow_marks){.low = marks->low / 2, .high = marks->low, .hard = marks->high};
-    case SUPPLY_OUT:
-        return (struct flow_marks){
-            .low = BUF_CHUNK_SMALL / 2, .high = BUF_CHUNK_SMALL, .hard = marks->high};
-    case SUPPLY_SPENT:
-        return (struct flow_marks){
-            .low = BUF_CHUNK_SMALL / 2, .high = BUF_CHUNK_SMALL, .hard = BUF_CHUNK_SMALL};
+    case SUPPLY_SHORT: return (struct flow_marks){marks->low / 2, marks->low, hard};
+    case SUPPLY_OUT: return (struct flow_marks){least / 2, least, hard};
+    case SUPPLY_SPENT: return (struct flow_marks){least / 2, least, least};
     }
     return *marks;
 }

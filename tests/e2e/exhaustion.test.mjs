@@ -114,15 +114,16 @@ async function idler(w, bytes) {
 
 scenario('past memory_limit new visitors and devices wait until the old ones have read', { ms: 60_000 },
     async (scene) => {
-        const w = await world(scene, 'D', { config: { workers: 2, memory_limit: '2MiB',
-            stream_low: '128KiB', stream_high: '512KiB', visitor_stall: '10m' } });
-        const bytes = 16 * MIB;
+        const w = await world(scene, 'D', { config: { workers: 2, memory_limit: '4MiB',
+            stream_low: '128KiB', stream_high: '256KiB', visitor_stall: '10m' } });
+        const bytes = 8 * MIB;
         const before = w.relay.rss();
         const idlers = [];
-        for (let i = 0; i < 20; i++) idlers.push(await idler(w, bytes));
-        await until(async () => (await get(w).catch(() => ({}))).status === 503, 'a refusal');
+        for (let i = 0; i < 30; i++) idlers.push(await idler(w, bytes));
+        await until(async () => (await w.relay.counts()).memory > 3.7 * MIB, 'memory to be used');
+        assert.equal((await get(w)).status, 503);
         assert.equal((await w.relay.waitFor('shortage')).fields.of, 'memory');
-        assert.ok(w.relay.rss() - before < 16 * MIB, `${w.relay.rss() - before} bytes more`);
+        assert.ok(w.relay.rss() - before < 12 * MIB, `${w.relay.rss() - before} bytes more`);
         await assert.rejects(scene.device(ClassD, { relay: w.relay, token: w.token }), /503/);
         assert.ok((await w.relay.counts()).refused.memory >= 2);
         const whole = Promise.all(idlers.map((idle) => idle.read()));
