@@ -28,6 +28,9 @@ const pattern = (() => {
     return Buffer.from(words.buffer);
 })();
 
+// `len` bytes of it, as they are `at` bytes behind the start of a transfer; at most LONGEST.
+export const patternAt = (at, len) => pattern.subarray(at % PERIOD, (at % PERIOD) + len);
+
 const answer = (() => {
     const head = `HTTP/1.1 200 OK\r\nContent-Length: 160\r\n\r\n`;
     return Buffer.from(head.padEnd(ANSWER_BYTES, '.'));
@@ -48,9 +51,8 @@ class Conversation {
         if (this.what !== 'read' || this.isPaused || this.isOver) return false;
         if (this.at === this.bytes || this.queued() >= HIGH_BYTES) return false;
         const len = Math.min(this.chunk, this.bytes - this.at);
-        const from = this.at % PERIOD;
         this.at += len;
-        this.out(pattern.subarray(from, from + len));
+        this.out(patternAt(this.at - len, len));
         return true;
     }
 
@@ -238,7 +240,7 @@ export async function forkDevice({ url, token, ca }, options = {}) {
 
 if (process.argv[1] === self && process.send) {
     process.on('disconnect', () => process.exit(0));
-    process.once('message', async ({ ca, tls: more, ...options }) => {
+    process.once('message', async ({ ca, more, ...options }) => {
         const device = await Device.open({ ...options, tls: { ...more, ca } });
         process.on('message', () => process.send(device.pauses));
         process.send({});
