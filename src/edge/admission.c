@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "edge/names.h"
+#include "edge/takeover.h"
 #include "proto/control.h"
 
 #include <errno.h>
@@ -159,6 +160,8 @@ static const struct admission_refusal *take_grant(struct edge *e, struct session
     int err;
 
     if (!take_tunnel(e, s, g)) {
+        if (g->host_count)
+            takeover_ask_all(e, slice_text(g->hosts[0]), g->subject);
         grant_free(g);
         return &refusal_tunnels;
     }
@@ -215,7 +218,7 @@ const struct admission_refusal *admission_delete_token(struct edge *e, struct se
     return r;
 }
 
-int admission_judge(const struct edge *e, struct slice text)
+int admission_judge(struct edge *e, struct slice text)
 {
     struct claims claims;
     struct quota_token token;
@@ -227,6 +230,8 @@ int admission_judge(const struct edge *e, struct slice text)
         taken = registry_is_taken(e->setting.registry, slice_text(claims.hosts[i]), claims.subject);
     token = (struct quota_token){claims.subject, claims.token_id};
     has_tunnel = quota_has_tunnel(e->quota, token);
+    if (!taken && !has_tunnel && claims.host_count)
+        takeover_ask_all(e, slice_text(claims.hosts[0]), claims.subject);
     claims_fini(&claims);
     return taken ? -EACCES : has_tunnel ? 0 : -EDQUOT;
 }

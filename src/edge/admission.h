@@ -33,7 +33,7 @@ const struct admission_refusal *admission_delete_token(struct edge *e, struct se
 
 /* Before there is a session: whether admission_add_token() could take the token now.  Returns 0;
  * -EKEYREJECTED it is no good; -EACCES one of its names is served by somebody else;
- * -EDQUOT it has as many tunnels as it may have. */
-int admission_judge(const struct edge *e, struct slice token);
+ * -EDQUOT it has as many tunnels as it may have, who are asked whether they still live. */
+int admission_judge(struct edge *e, struct slice token);
 
 #endif

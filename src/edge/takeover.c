@@ -41,15 +41,34 @@ static void open_parcel(struct parcel *parcel, void *receiver)
         free(t);
 }
 
-int takeover_start(struct edge *e, const struct claim *claim)
+static struct takeover *takeover_new(void)
 {
     struct takeover *t = malloc(sizeof(*t));
 
     if (!t)
-        return -ENOMEM;
+        return NULL;
     t->parcel.open = open_parcel;
     t->at = 0;
+    return t;
+}
+
+int takeover_start(struct edge *e, const struct claim *claim)
+{
+    struct takeover *t = takeover_new();
+
+    if (!t)
+        return -ENOMEM;
     registry_doubt(e->setting.registry, claim, e->loop->now_ms, &t->doubts);
     travel(t, e);
     return 0;
+}
+
+void takeover_ask_all(struct edge *e, struct slice host, const char *subject)
+{
+    struct takeover *t = takeover_new();
+
+    if (!t)
+        return;
+    registry_doubt_all(e->setting.registry, host, subject, e->loop->now_ms, &t->doubts);
+    travel(t, e);
 }

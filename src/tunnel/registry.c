@@ -293,23 +293,43 @@ static void move_claims(struct seat *s)
     }
 }
 
-void registry_doubt(struct registry *r, const struct claim *c, int64_t now_ms, struct doubts *out)
+/* `but` may be NULL. */
+static void doubt(struct registry_name *n, const struct seat *but, int64_t now_ms,
+                  struct doubts *out)
 {
     size_t looks = 0;
 
-    out->count = 0;
-    (void)pthread_mutex_lock(&r->lock);
-    LIST_EACH (&c->name->claims, at) {
-        const struct claim *other = LIST_OWNER(at, struct claim, by_name);
+    LIST_EACH (&n->claims, at) {
+        const struct claim *c = LIST_OWNER(at, struct claim, by_name);
 
         if (looks++ == REGISTRY_DOUBTS_MAX)
             break;
-        if (other->seat == c->seat || now_ms < other->seat->trusted_until_ms)
+        if (c->seat == but || now_ms < c->seat->trusted_until_ms)
             continue;
-        out->at[out->count++] = route_of(other);
-        other->seat->standing = SEAT_DOUBTED;
-        move_claims(other->seat);
+        out->at[out->count++] = route_of(c);
+        c->seat->standing = SEAT_DOUBTED;
+        move_claims(c->seat);
     }
+}
+
+void registry_doubt(struct registry *r, const struct claim *c, int64_t now_ms, struct doubts *out)
+{
+    out->count = 0;
+    (void)pthread_mutex_lock(&r->lock);
+    doubt(c->name, c->seat, now_ms, out);
+    (void)pthread_mutex_unlock(&r->lock);
+}
+
+void registry_doubt_all(struct registry *r, struct slice host, const char *subject, int64_t now_ms,
+                        struct doubts *out)
+{
+    struct registry_name *n;
+
+    out->count = 0;
+    (void)pthread_mutex_lock(&r->lock);
+    n = map_find(&r->names, host);
+    if (n && is_live(n) && strcmp(n->subject, subject) == 0)
+        doubt(n, NULL, now_ms, out);
     (void)pthread_mutex_unlock(&r->lock);
 }
 

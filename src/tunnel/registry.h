@@ -95,6 +95,11 @@ struct doubts {
  * back to one name at once cost n steps and not their square. */
 void registry_doubt(struct registry *r, const struct claim *c, int64_t now_ms, struct doubts *out);
 
+/* The same for all sessions of `host`, if they are the subject's: one more may not be, and some of
+ * them may be dead. */
+void registry_doubt_all(struct registry *r, struct slice host, const char *subject, int64_t now_ms,
+                        struct doubts *out);
+
 /* The session has answered.  No doubt is thrown on it again before `until_ms`. */
 void registry_trust(struct registry *r, struct seat *s, int64_t until_ms);
 

@@ -93,6 +93,25 @@ scenario('another subject cannot take the name of a frozen device', async (scene
     assert.deepEqual(relay.find('session_probe'), []);
 });
 
+scenario('a token whose only tunnel is frozen gets another one when it asks again',
+    { ms: 60_000 }, async (scene) => {
+        const relay = await scene.relay({ config: { ...patient, token_tunnels_max: 1 } });
+        const token = relay.token({ hosts: [HOST] });
+        const old = await deviceProcess(scene, 'D', { relay, token, text: 'old' });
+        const { http, https } = await services(scene);
+        const comeBack = () => {
+            const options = { relay, token, services: { http: http.port, https: https.port } };
+            return scene.adopt(new classes.D(options)).start();
+        };
+        await assert.rejects(comeBack()); // and no harm is done to one that lives
+        await until(async () => /^old /.test((await get({ relay })).body), 'a visitor of the old');
+        assert.deepEqual(relay.find('tunnel_end').filter(isTakeover), []);
+        await old.freeze();
+        await until(() => comeBack().then(() => true, () => false), 'the device to be let in');
+        await assertServedBy(relay, /^http /);
+        assert.equal(relay.find('tunnel_end').filter(isTakeover).length, 1);
+    });
+
 // Between a device and the relay: what it is told to swallow never arrives, and nobody is told.
 async function cable(scene, port) {
     const sockets = [];

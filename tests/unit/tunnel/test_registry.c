@@ -497,6 +497,34 @@ static void who_has_lately_answered_is_left_in_peace(void **state)
     registry_free(r);
 }
 
+/* Its token has so many tunnels that one more may not be. */
+static void who_is_refused_a_claim_may_throw_doubt_on_its_own_subjects_sessions_only(void **state)
+{
+    struct registry *r = registry_new();
+    struct seat *s[2] = {seat_new(r, 1, 1), seat_new(r, 2, 0)};
+    struct doubts doubts;
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(claim(r, s[i], "a.test", "jon"), 0);
+    registry_doubt_all(r, slice_text("a.test"), "ann", 0, &doubts);
+    assert_int_equal(doubts.count, 0);
+    registry_doubt_all(r, slice_text("b.test"), "jon", 0, &doubts);
+    assert_int_equal(doubts.count, 0);
+    registry_doubt_all(r, slice_text("a.test"), "jon", 0, &doubts);
+    assert_int_equal(doubts.count, 2);
+    registry_trust(r, s[0], 1000);
+    assert_int_equal(find(r, "a.test"), 1);
+    assert_int_equal(find(r, "a.test"), 1);
+    registry_doubt_all(r, slice_text("a.test"), "jon", 999, &doubts);
+    assert_int_equal(doubts.count, 0);
+    for (unsigned i = 0; i < 2; i++)
+        seat_free(r, s[i], 1);
+    registry_doubt_all(r, slice_text("a.test"), "jon", 999, &doubts);
+    assert_int_equal(doubts.count, 0);
+    registry_free(r);
+}
+
 /* Thousands come back to one name at once: what each costs is bounded. */
 static void one_claim_looks_at_so_many_sessions(void **state)
 {
@@ -688,6 +716,7 @@ int main(void)
         cmocka_unit_test(a_session_in_doubt_is_so_under_all_its_names_and_asked_once),
         cmocka_unit_test(where_all_are_in_doubt_they_take_turns),
         cmocka_unit_test(who_has_lately_answered_is_left_in_peace),
+        cmocka_unit_test(who_is_refused_a_claim_may_throw_doubt_on_its_own_subjects_sessions_only),
         cmocka_unit_test(one_claim_looks_at_so_many_sessions),
         cmocka_unit_test(workers_that_claim_release_and_find_at_once_do_not_disturb_each_other),
     };
