@@ -6,6 +6,7 @@
 #           ones a round
 #   memory  what a slow visitor takes, for SECONDS=30
 #   storm   DEVICES=5000 that all come back at once, STORMS=10 times; FLAGS are the relay's
+#   aborted  what TIMES=1000 downloads leave behind that visitors break off, ROUNDS=2 after the first
 #   slow    slow attacks of CONNECTIONS=1000, and what good visitors feel of them
 #   big     BYTES=4294967297 up and down through one tunnel: counters and memory
 #   loss    transfers of BYTES by each of four visitors while 1 % and 5 % of all packets are lost
@@ -48,7 +49,7 @@ cc -O2 -D_GNU_SOURCE "$tree/bench/pump.c" -o "$tree/build/bench/pump"
 [ $# -gt 0 ] || set -- bulk memory
 for what in "$@"; do
     case $what in
-        bulk | memory | storm | slow | big) ;;
+        bulk | memory | aborted | storm | slow | big) ;;
         loss | vanish) [ "${BENCH_INSIDE:-}" = 1 ] || die "only root can drop packets for $what" ;;
         *) die "unknown argument $what" ;;
     esac
