@@ -77,6 +77,11 @@ void conn_set_patience(struct conn *c, int64_t ms)
     (void)setsockopt(c->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof(patience_ms));
 }
 
+void conn_limit_unsent(struct conn *c, unsigned bytes)
+{
+    (void)setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
+}
+
 void conn_start_keepalive(struct conn *c)
 {
     (void)setsockopt(c->fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){CONN_IDLE_S}, sizeof(int));

@@ -7,7 +7,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define ANSWERS_MAX 262144U          /* to the device's own frames, above tunnel.high */
+#define ANSWERS_MAX 262144U /* to the device's own frames, above tunnel.high */
+#define QUEUE_MS 5          /* what waits for a device takes so long, but for ... */
+#define QUEUE_LEAST 32768U  /* ... so much */
+#define UNSENT_MS 2         /* the same with the kernel, which is first to be sent */
+#define UNSENT_LEAST 16384U
+#define UNSENT_MAX 131072U
 #define ANSWERS_UNTRUSTED_MAX 16384U /* ... and in all to one without a token */
 
 static const struct conn_ops device_ops;
@@ -59,18 +64,39 @@ void session_forget(struct session *s, struct stream *st)
         s->ops->on_end(s->owner, SESSION_END_STREAMS, "last_stream");
 }
 
-/* Less than configured while memory is short. */
+/* Less than configured while memory is short, and for a device that is slow. */
 static struct turns_marks tunnel_marks(const struct session *s)
 {
     struct turns_marks marks = s->setting->limits.tunnel;
+    size_t high = drain_bytes(&s->drain, QUEUE_MS);
 
     switch (loop_memory_level(s->setting->loop)) {
     case SUPPLY_AMPLE: break;
-    case SUPPLY_SHORT: return (struct turns_marks){marks.low / 2, marks.high / 2};
+    case SUPPLY_SHORT: marks = (struct turns_marks){marks.low / 2, marks.high / 2}; break;
     case SUPPLY_OUT:
     case SUPPLY_SPENT: return (struct turns_marks){TURNS_QUANTUM_MIN / 2, TURNS_QUANTUM_MIN};
     }
+    if (high < QUEUE_LEAST)
+        high = QUEUE_LEAST;
+    if (high < marks.high)
+        marks = (struct turns_marks){marks.low < high / 2 ? marks.low : high / 2, high};
     return marks;
+}
+
+/* Looks how fast the device takes what is sent, and leaves the kernel as much as it sends soon. */
+static void look_at_drain(struct session *s)
+{
+    size_t queued = conn_queued(s->conn), unsent;
+    unsigned limit = UNSENT_LEAST;
+
+    drain_note(&s->drain, s->setting->loop->now_ms, conn_wire_out(s->conn), queued,
+               turns_has_waiting(&s->turns));
+    unsent = drain_bytes(&s->drain, UNSENT_MS);
+    while (limit < unsent && limit < UNSENT_MAX)
+        limit *= 2;
+    if (limit != s->unsent_limit)
+        conn_limit_unsent(s->conn, limit);
+    s->unsent_limit = limit;
 }
 
 size_t session_room(struct session *s, struct turn *t)
@@ -355,6 +381,7 @@ static void on_drain(void *owner)
 
     count_wire(s);
     conn_update(s->conn);
+    look_at_drain(s);
     let_on(s);
 }
 
@@ -449,6 +476,8 @@ int session_new(const struct session_setting *setting, const struct session_peer
     mux_init(&s->mux, &mux_ops, setting->gather, peer->dialect);
     registry_join(setting->registry, &s->seat);
     loop_start_deadline(setting->loop, &s->ping, setting->limits.pulse.interval_ms);
+    conn_limit_unsent(conn, UNSENT_MAX);
+    s->unsent_limit = UNSENT_MAX;
     conn_set_patience(conn, setting->limits.pulse.interval_ms + setting->limits.pulse.timeout_ms);
     conn_set_owner(conn, &device_ops, s);
     conn_settle(conn);

@@ -12,6 +12,7 @@
 #include "net/conn.h"
 #include "proto/control.h"
 #include "proto/ws.h"
+#include "tunnel/drain.h"
 #include "tunnel/grant.h"
 #include "tunnel/pulse.h"
 #include "tunnel/registry.h"
@@ -79,6 +80,8 @@ struct session {
     struct mux mux;
     struct list streams;
     struct turns turns; /* of the streams, towards the device */
+    struct drain drain;
+    unsigned unsent_limit; /* what conn_limit_unsent() was told */
     unsigned stream_count;
     unsigned blocked; /* streams whose visitor is so far behind that the tunnel is not read */
     struct grant *grants[SESSION_TOKENS_MAX];

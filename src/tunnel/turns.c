@@ -53,7 +53,7 @@ static void wait(struct turns *ts, struct turn *t)
         list_push(t->kind == TURN_GIVEN ? &ts->given : &ts->fresh, &t->link);
 }
 
-static bool has_waiting(const struct turns *ts)
+bool turns_has_waiting(const struct turns *ts)
 {
     return !list_is_empty(&ts->fresh) || !list_is_empty(&ts->given) || !list_is_empty(&ts->spent);
 }
@@ -64,7 +64,7 @@ static bool may_go_on(const struct turns *ts, const struct turn *t, size_t queue
 {
     bool is_alone = ts->reader == t && ts->reader_since + 1 < ts->round;
 
-    return !has_waiting(ts) && (queued == 0 || (is_alone && queued <= ts->marks.low));
+    return !turns_has_waiting(ts) && (queued == 0 || (is_alone && queued <= ts->marks.low));
 }
 
 static size_t at_least(int64_t bytes)

@@ -82,6 +82,8 @@ void turns_charge(struct turns *ts, struct turn *t, size_t len);
  * nothing would ask again. */
 struct turn *turns_next(struct turns *ts, size_t queued, size_t *given);
 
+bool turns_has_waiting(const struct turns *ts);
+
 /* It has nothing to read any more. */
 void turn_leave(struct turn *t);
 
