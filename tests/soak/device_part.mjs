@@ -18,6 +18,7 @@ const TURN = 4; // chunks of one stream before others have theirs
 const HELD_BACK = 64; // bytes of an answer that wait for the whole question
 const SLOW_MS = 40; // a slow service takes a piece of what waits for it this often
 const SLOW_BYTES = 64 * 1024;
+const SINK_MS = 5000; // a stream that went wrong swallows what comes behind
 const BACK_MS = [50, 500]; // a device comes back after so long
 
 const count = { received: 0, sent: 0, whole: 0, cut: 0, open: 0, pauses: 0 };
@@ -127,7 +128,9 @@ class Service extends EventEmitter {
         if (this.over) return;
         fault(`device ${this.owner.spec.device} life ${this.owner.life} (${this.owner.spec.letter}, ` +
             `${this.service}): ${text}`, lost, foreign);
-        this.destroy();
+        this.emit('error', new Error('wrong bytes')); // what still comes is for this one, too
+        this.stop();
+        setTimeout(() => this.emit('close'), SINK_MS).unref();
     }
 
     // More bytes name a fault better.
@@ -199,11 +202,16 @@ class Service extends EventEmitter {
     destroy() {
         if (this.over) return;
         this.check?.close();
+        if (this.over) return; // it was wrong to its end
+        this.stop();
+        this.emit('close');
+    }
+
+    stop() {
         this.over = true;
         clearInterval(this.timer);
         count.open--;
         count[this.done ? 'whole' : 'cut']++;
-        this.emit('close');
     }
 }
 

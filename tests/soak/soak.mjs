@@ -29,11 +29,13 @@ const DEVICE_PARTS = 2;
 const REPORT_S = 10;
 const FAULT_MS = [400, 2500]; // from one fault of a device to the next
 const RESET_MS = 29_000; // from one reset of all visitors to the next
+const END_MS = 5000 * slowness; // an end may come so long after the last byte
 const JUDGE_MS = 6000; // so long after a stream fell short all that excuses it is known
 const STUCK_MS = 45_000 * slowness; // neither a byte nor an end
 const PING_S = 5 * slowness;
 const PROBE_S = 2 * slowness;
 const NAMED = 30; // troubles that are printed
+const JUDGED_S = 30; // a shorter run says nothing about RSS over time
 const DRIFT_KIB = 8192; // RSS may come to so much more from warm to the end, and when all have gone
 
 const config = {
@@ -173,8 +175,8 @@ async function start() {
         'all devices to be in', 30_000 * slowness);
     visitors = new Part('visitor_part.mjs', onVisitors);
     began = Date.now();
-    visitors.send({ what: 'start', seed: SEED, part: 1, slots: VISITORS, stuckMs: STUCK_MS, tenants,
-        relay: { port: relay.port }, entrance });
+    visitors.send({ what: 'start', seed: SEED, part: 1, slots: VISITORS, stuckMs: STUCK_MS,
+        endMs: END_MS, tenants, relay: { port: relay.port }, entrance });
     return baseline;
 }
 
@@ -332,7 +334,7 @@ function verdict() {
     const growth = rssSlope();
     const minutes = Math.max(SECONDS / 60, 0.5);
     const most = Math.round(DRIFT_KIB / minutes + DRIFT_KIB / minutes ** 2); // queues come and go
-    if (measurable && growth > most) trouble(`RSS grows by ${growth} KiB a minute, more than ${most}`);
+    if (measurable && SECONDS >= JUDGED_S && growth > most) trouble(`RSS grows by ${growth} KiB a minute, more than ${most}`);
     if (result.excused) console.log(`${result.excused} streams were cut by faults of their devices`);
     if (result.wrong) console.log(`${result.wrong} troubles; SEED=${SEED}; log: ${folder}/relay.log`);
     else removeFolder(folder);

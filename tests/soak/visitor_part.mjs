@@ -1,6 +1,7 @@
 // A process of visitors: so many at once, each with a plan, each checking every byte it gets.
 //
-// from soak.mjs: {what: 'start', seed, part, slots, stuckMs, tenants, hellos, relay, entrance},
+// from soak.mjs: {what: 'start', seed, part, slots, stuckMs, endMs, tenants, relay,
+//     entrance},
 //     {what: 'resetting', on}: chaos is about to reset everybody, or has; answered,
 //     {what: 'finish'}: no new ones
 // to it: {what: 'fault', text, lost, foreign},
@@ -192,7 +193,9 @@ class Visit {
         }
         if (this.step(length)) return;
         if (this.plan.slow) this.slowDown(length);
-        if (this.check.whole && !this.last) this.ask();
+        if (!this.check.whole) return;
+        if (this.last) this.wholeAt = Date.now();
+        else this.ask();
     }
 
     slowDown(length) {
@@ -236,12 +239,13 @@ class Visit {
     conclude() {
         const { plan } = this;
         if (this.failed) return;
-        if (this.whole) {
+        const spared = !plan.abortAt && !HARMFUL.includes(plan.trouble?.kind) && !this.touched;
+        if (this.whole && spared && Date.now() - this.wholeAt > world.endMs) this.short();
+        else if (this.whole) {
             count.whole++;
             if (this.error) count.late_resets++;
-        } else if (plan.abortAt || HARMFUL.includes(plan.trouble?.kind) || this.touched) {
-            count.faulted++;
-        } else this.short();
+        } else if (spared) this.short();
+        else count.faulted++;
     }
 
     what() {
@@ -253,13 +257,13 @@ class Visit {
             `round ${this.round} of ${plan.rounds})`;
     }
 
-    // Fewer bytes than were promised, and none of our own faults to blame.
+    // Fewer bytes than were promised, or no end behind them, and none of our own faults to blame.
     short() {
         const { plan } = this;
         const { down, up } = plan;
         const got = this.check?.offset ?? 0;
         const left = this.source?.left ?? up;
-        const how = this.stuck ? 'stuck' : this.refused ? 'refused'
+        const how = this.whole ? 'no end in time' : this.stuck ? 'stuck' : this.refused ? 'refused'
             : this.error ? this.error.code ?? this.error.message : 'ended';
         if (this.refused) count.refused++;
         process.send({ what: 'short', text: `${this.what()}: ${how} after ${got} of ${down} bytes` +
