@@ -16,8 +16,8 @@ import { Head, writeAnswer } from './request.mjs';
 const CHUNK = 65536;
 const TURN = 4; // chunks of one stream before others have theirs
 const HELD_BACK = 64; // bytes of an answer that wait for the whole question
-const SLOW_MS = 40; // a slow service takes a piece of what waits for it this often
-const SLOW_BYTES = 64 * 1024;
+const SLOW_MS = 40; // a slow service takes of what waits for it this often,
+const SLOW_RATE = 1600; // so many bytes a millisecond, however busy this process is
 const SINK_MS = 5000; // a stream that went wrong swallows what comes behind
 const BACK_MS = [50, 500]; // a device comes back after so long
 
@@ -58,17 +58,22 @@ class Service extends EventEmitter {
         }
         this.waiting.push(bytes);
         this.writableLength += bytes.length;
-        this.timer ??= setInterval(() => this.takeSlowly(), SLOW_MS);
+        if (this.timer) return;
+        this.taken = performance.now();
+        this.timer = setInterval(() => this.takeSlowly(), SLOW_MS);
     }
 
     takeSlowly() {
-        for (let room = SLOW_BYTES; room > 0 && this.waiting.length && !this.over;) {
+        const now = performance.now();
+        let room = Math.ceil((now - this.taken) * SLOW_RATE);
+        this.taken = now;
+        while (room > 0 && this.waiting.length && !this.over) {
             const bytes = this.waiting.shift();
-            const now = bytes.subarray(0, room);
-            if (now.length < bytes.length) this.waiting.unshift(bytes.subarray(room));
-            room -= now.length;
-            this.writableLength -= now.length;
-            this.take(now);
+            const due = bytes.subarray(0, room);
+            if (due.length < bytes.length) this.waiting.unshift(bytes.subarray(room));
+            room -= due.length;
+            this.writableLength -= due.length;
+            this.take(due);
         }
         if (this.waiting.length) return;
         clearInterval(this.timer);
