@@ -52,7 +52,7 @@ async function round(relay) {
 async function run(folder, obeys) {
     const relay = await startRelay(folder, 1);
     const device = await Device.open({ url: relay.url, token: relay.token, obeys,
-        tls: { ca: relay.ca } });
+        saves: true, tls: { ca: relay.ca } });
     const rounds = [{ rss: rssBytes(relay.child), fds: fds(relay.child) }];
     for (let i = 0; i <= ROUNDS; i++) rounds.push(await round(relay));
     device.close();
