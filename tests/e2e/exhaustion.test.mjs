@@ -107,6 +107,7 @@ async function idler(w, bytes) {
     visitor.read = () => new Promise((resolve) => {
         let seen = 0;
         visitor.socket.on('data', (d) => (seen += d.length));
+        visitor.socket.on('end', () => visitor.socket.end());
         visitor.socket.on('close', () => resolve(seen));
     });
     return visitor;
