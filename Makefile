@@ -6,12 +6,13 @@ JOBS ?= $(shell nproc)
 
 PAGES = $(wildcard docs/man/*.[1578])
 
-.PHONY: help deps build run test fuzz soak bench install uninstall check-format tidy format clean
+.PHONY: help deps build run test torture fuzz soak bench install uninstall check-format tidy format clean
 
 help:
 	@echo 'make build         the relay, as build/release/rvpn'
 	@echo 'make run           a relay on port 8000 and a device beside it, to look at'
 	@echo 'make test          everything: checks, unit and end-to-end tests, asan, tsan, valgrind'
+	@echo 'make torture       fails every allocation and every socket call, one after the other'
 	@echo 'make fuzz          each fuzz target for SECONDS=60'
 	@echo 'make soak          devices, visitors and faults for SECONDS=60, every byte checked'
 	@echo 'make bench         figures beside HAProxy; bench/run.sh has more of them'
@@ -37,6 +38,14 @@ run:
 test:
 	@tools/deps.sh --test
 	@python3 tools/test.py
+
+torture:
+	@tools/deps.sh --test
+	@cmake --preset asan --log-level=WARNING
+	@cmake --build build/asan -j $(JOBS)
+	@cd tests/e2e && { test -d node_modules || npm ci --no-audit --no-fund; } && \
+	    RVPN_TORTURE=all RVPN_BIN=$(CURDIR)/build/asan/rvpn RVPN_E2E_SLOWNESS=3 \
+	    node --test torture.test.mjs
 
 fuzz:
 	@tools/deps.sh --test

@@ -48,11 +48,8 @@ struct relay {
 
 static void order_all(struct relay *r, const struct order *order)
 {
-    for (unsigned i = 0; i < r->started; i++) { /* who has left throws it away */
-        if (worker_order(&r->workers[i], order))
-            log_event(LOG_ERROR, "order_lost", LOG_UINT("worker", i),
-                      LOG_INT("order", order->kind));
-    }
+    for (unsigned i = 0; i < r->started; i++) /* who has left throws it away */
+        worker_order(&r->workers[i], order);
 }
 
 static void abandon(struct relay *r, int exit_code, const char *why)
@@ -95,10 +92,9 @@ static void stop(struct relay *r, const char *signal_name)
 /* A worker uses the new trust now.  parcel.open on the main thread. */
 static void on_trust_reply(struct parcel *parcel, void *receiver)
 {
-    struct order *o = LIST_OWNER(parcel, struct order, parcel);
     struct relay *r = receiver;
 
-    free(o);
+    (void)parcel;
     if (!r || --r->trust_replies_due > 0)
         return;
     trust_free(r->old_trust);

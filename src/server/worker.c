@@ -47,36 +47,35 @@ static void open_order(struct parcel *parcel, void *receiver)
 {
     struct order *o = LIST_OWNER(parcel, struct order, parcel);
     struct edge *e = receiver;
-    struct worker *w = e ? LIST_OWNER(e->loop, struct worker, loop) : NULL;
+    struct worker *w = o->worker;
 
-    if (!w) {
-        free(o);
+    if (!e)
         return;
-    }
     switch (o->kind) {
-    case ORDER_DRAIN: drain(w); break;
-    case ORDER_DRAIN_NOW: edge_drain_now(e); break;
-    case ORDER_STOP: loop_stop(&w->loop); break;
+    case ORDER_DRAIN: drain(w); return;
+    case ORDER_DRAIN_NOW: edge_drain_now(e); return;
+    case ORDER_STOP: loop_stop(&w->loop); return;
     case ORDER_TRUST:
         e->trust = o->trust;
         o->parcel.open = o->on_reply;
         mailbox_send(o->reply_to, &o->parcel);
         return;
+    case ORDER_KINDS: return;
     }
-    free(o);
 }
 
-int worker_order(struct worker *w, const struct order *order)
+void worker_order(struct worker *w, const struct order *order)
 {
-    struct order *o = malloc(sizeof(*o));
+    struct order *o = &w->orders[order->kind];
 
-    if (!o)
-        return -ENOMEM;
+    if (o->state == ORDER_GIVEN && order->kind != ORDER_TRUST)
+        return;
     *o = *order;
+    o->state = ORDER_GIVEN;
+    o->worker = w;
     list_init(&o->parcel.link);
     o->parcel.open = open_order;
     mailbox_send(&w->loop.mailbox, &o->parcel);
-    return 0;
 }
 
 int worker_init(struct worker *w, struct edge_parts parts, size_t listeners)

@@ -55,13 +55,15 @@ export async function freePort(host = '127.0.0.1') {
 export class Relay {
     // Starts one for `scene`, which stops it.  `config` becomes a YAML file, `args` come after the
     // tests' usual flags.
-    // `under` is a command that runs it, such as prlimit.
+    // `under` is a command that runs it, such as prlimit; `program` another build of it.
     static async start(scene, { config = {}, args = [], listen = ['127.0.0.1:0'],
-        name = 'relay.test', folder = scene.folder(), under = [] } = {}) {
+        name = 'relay.test', folder = scene.folder(), under = [],
+        program = binary } = {}) {
         const relay = new this();
         relay.name = name;
         relay.folder = folder;
         relay.under = under;
+        relay.program = program;
         relay.state = path.join(folder, 'state');
         relay.configFile = path.join(folder, 'rvpn.yaml');
         scene.relays.push(relay);
@@ -93,8 +95,8 @@ export class Relay {
         if (!existsSync(binary)) throw new Error(`no relay to test: ${binary} (RVPN_BIN names one)`);
         const env = Object.fromEntries(
             Object.entries(process.env).filter(([key]) => !key.startsWith('RVPN_')));
-        const [program, ...args] = [...this.under, binary, ...argv];
-        this.process = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+        const [command, ...args] = [...this.under, this.program, ...argv];
+        this.process = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
         let rest = '';
         const take = (chunk) => {
             rest += chunk;

@@ -1,0 +1,206 @@
+// The nth allocation, or the nth socket call, of the relay fails, for one n after the other while
+// one relay lives through all of them.  What is hit may fail; nothing else may.
+//
+// RVPN_TORTURE=all tries every n, or 5,000 of them where there are more; otherwise 25.  Runs where the build has made rvpn-torture.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import { ClassD } from './lib/devices.mjs';
+import { binary, slowness } from './lib/paths.mjs';
+import { freePort } from './lib/relay.mjs';
+import { scenario } from './lib/scene.mjs';
+import { until, within } from './lib/wait.mjs';
+import { echoService } from './lib/services.mjs';
+import { HOST, anyTcpPort, services } from './lib/world.mjs';
+import { Visitor, request } from './lib/visitors.mjs';
+
+const program = path.join(path.dirname(binary), 'rvpn-torture');
+const skip = !existsSync(program);
+const all = process.env.RVPN_TORTURE === 'all';
+const EVERY = { skip, ms: all ? 3_600_000 : 120_000 };
+const MANY = 1e9;
+const stepOf = (calls) => Math.ceil(calls / (all ? 5000 : 25));
+const PATIENCE = 1500 * slowness; // with what has been hit
+const BYSTANDER = 'b.example';
+
+// The counters of fault.c.
+class Fault {
+    constructor(scene) {
+        this.file = path.join(scene.folder(), 'fault');
+        writeFileSync(this.file, Buffer.alloc(24));
+        this.fd = openSync(this.file, 'r+');
+        scene.after(() => closeSync(this.fd));
+    }
+
+    arm(kind, n) {
+        const bytes = Buffer.alloc(24);
+        bytes.writeBigInt64LE(BigInt(n), kind === 'memory' ? 0 : 8);
+        writeSync(this.fd, bytes, 0, 24, 0);
+    }
+
+    // What the counters have come to: those that were armed, and how many calls have failed.
+    disarm() {
+        const bytes = Buffer.alloc(24);
+        readSync(this.fd, bytes, 0, 24, 0);
+        this.arm('memory', 0);
+        const [memory, sockets, failed] = [0, 8, 16].map((at) => Number(bytes.readBigInt64LE(at)));
+        return { memory, sockets, failed };
+    }
+}
+
+const short = { sniff_timeout: '1s', handshake_timeout: '1s', auth_timeout: '1s', half_close: '1s',
+    visitor_stall: '2s', ping_interval: '1s', ping_timeout: '1s', grace: '0s', workers: 2 };
+
+// A device that is connected again when it has been lost, and asked whether it serves.
+class Steady {
+    constructor(scene, relay, options) {
+        Object.assign(this, { scene, relay, options, lost: -1 });
+        scene.after(() => this.device?.stop());
+    }
+
+    async ready() {
+        if (this.device && !this.gone) return;
+        this.lost++;
+        await until(async () => {
+            const device = new ClassD({ relay: this.relay, judge: false, ...this.options });
+            this.gone = false;
+            device.on('closed', () => (this.gone ||= device === this.device));
+            this.device = device;
+            return device.start().then(() => true, () => device.stop().then(() => false, () => false));
+        }, 'a device to get in');
+    }
+}
+
+const patient = (promise) => within(promise, 'what was hit', PATIENCE).catch(() => null);
+
+async function cast(scene) {
+    const fault = new Fault(scene);
+    const served = await services(scene);
+    const relay = await scene.relay({ config: { ...anyTcpPort, ...short },
+        under: ['env', `RVPN_FAULT_FILE=${fault.file}`], program });
+    const local = { http: served.http.port, https: served.https.port, tcp: served.echo.port };
+    const tcpPort = await freePort();
+    const device = (hosts, ports) => new Steady(scene, relay, {
+        token: relay.token({ hosts, ports }), services: local });
+    const c = { scene, fault, relay, tcpPort, ...served, local, bystander: device([BYSTANDER]),
+        other: device(['c.example'], [tcpPort]) };
+    await c.bystander.ready();
+    return c;
+}
+
+const ask = (c, host, options = {}) =>
+    request({ port: c.relay.port, host, ms: PATIENCE, ...options });
+
+// Everything beside what was hit is as before.
+async function assertServes(c, n) {
+    await until(async () => {
+        await c.bystander.ready();
+        const answer = await ask(c, BYSTANDER).catch(() => ({}));
+        return answer.status === 200;
+    }, `the bystander to be served after ${n}`);
+    assert.equal(c.relay.ended, false, `the relay has ended: ${n}`);
+}
+
+// How many calls one run makes that could fail, about: no two runs are alike.
+async function measure(c, kind, act) {
+    c.fault.arm(kind, MANY);
+    await act(c);
+    return MANY - c.fault.disarm()[kind];
+}
+
+async function tryAll(c, kind, act) {
+    const calls = await measure(c, kind, act);
+    const step = stepOf(calls);
+    let hits = 0;
+    for (let n = step; n <= calls; n += step) {
+        c.fault.arm(kind, n);
+        await act(c);
+        hits += c.fault.disarm().failed;
+        await assertServes(c, `${kind} ${n}`);
+    }
+    console.log(`# ${kind}: ${hits} of ${calls} failed, bystander lost ${c.bystander.lost} times`);
+    assert.ok(hits > 0);
+}
+
+async function end(c) {
+    c.relay.signal('SIGTERM');
+    const { code, signal } = await within(c.relay.exited.promise, 'the relay to end');
+    assert.deepEqual([code, signal], [0, null], c.relay.log.slice(-3000));
+}
+
+function torture(name, act, prepare = async () => {}) {
+    for (const kind of ['memory', 'sockets'])
+        scenario(`${name}: any one of its ${kind === 'memory' ? 'allocations' : 'socket calls'} may fail`,
+            EVERY, async (scene) => {
+                const c = await cast(scene);
+                await prepare(c);
+                await act(c); // what happens once only
+                await tryAll(c, kind, act);
+                await end(c);
+            });
+}
+
+torture('a device that comes, and a visitor that asks', async (c) => {
+    const device = new ClassD({ relay: c.relay, token: c.relay.token({ hosts: [HOST] }),
+        services: c.local, judge: false });
+    if (await patient(device.start())) await patient(ask(c, HOST));
+    await patient(device.stop());
+});
+
+async function bulk(c) {
+    const visitor = await Visitor.connect({ port: c.tcpPort });
+    try {
+        visitor.socket.write(Buffer.alloc(2 << 20, 97));
+        await visitor.until((text) => text.length >= 2 << 20, 'the echo', PATIENCE);
+    } finally {
+        visitor.destroy();
+    }
+}
+
+torture('a visitor with TLS, and one with megabytes', async (c) => {
+    await c.other.ready().catch(() => {});
+    await Promise.all([patient(ask(c, 'c.example', { ca: c.https.ca })), patient(bulk(c)),
+        patient(ask(c, 'c.example'))]);
+});
+
+torture('a reload, pages, and who is refused', async (c) => {
+    const bad = { Authorization: 'Bearer e30.e30.e30', Connection: 'Upgrade', Upgrade: 'websocket',
+        'Sec-WebSocket-Version': '13', 'Sec-WebSocket-Key': 'AAAAAAAAAAAAAAAAAAAAAA==' };
+    const says = c.relay.events.length;
+    c.relay.signal('SIGHUP');
+    await Promise.all([
+        patient(c.relay.fetch('/')), patient(c.relay.fetch('/api/nothing')),
+        patient(c.relay.tunnels()), patient(c.relay.counts()), patient(c.relay.fetch('/', { headers: bad })),
+        patient(ask(c, 'nobody.example')), patient(ask(c, HOST, { headers: { Host: 'a b' } })),
+        patient(c.relay.waitFor((e) => /^reload/.test(e.event), { from: says })),
+    ]);
+});
+
+// Startup: whatever fails, it says so and ends.
+const commands = { serve: ['serve', '--workers', '1'], check: ['check'], token: ['token', '--host', HOST] };
+for (const [name, argv] of Object.entries(commands))
+    scenario(`${name}: any one of its allocations may fail`, EVERY, async (scene) => {
+        const fault = new Fault(scene);
+        const taken = await echoService(scene); // so that serve ends once it has nearly started
+        if (name === 'serve') argv.push('--listen', `127.0.0.1:${taken.port}`);
+        const state = path.join(scene.folder(), 'state');
+        const run = () => spawnSync(program, [...argv, '--state', state],
+            { env: { ...process.env, RVPN_FAULT_FILE: fault.file }, timeout: 20_000 });
+        run(); // makes the state
+        fault.arm('memory', MANY);
+        run();
+        const calls = MANY - fault.disarm().memory;
+        let failed = 0;
+        for (let n = 1; n <= calls; n += stepOf(calls)) {
+            fault.arm('memory', n);
+            const { status, signal, stderr } = run();
+            const hit = fault.disarm().failed;
+            assert.equal(signal, null, `${name} ${n}: ${stderr}`);
+            assert.doesNotMatch(String(stderr), /Sanitizer|runtime error/, `${name} ${n}`);
+            if (!hit || status === 0) continue;
+            failed++;
+            assert.ok(stderr.length > 0, `${name} ${n} says nothing`);
+        }
+        assert.ok(failed > 0, `${calls} allocations`);
+    });
