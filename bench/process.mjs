@@ -99,6 +99,20 @@ export function quantile(numbers, share) {
     return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? NaN;
 }
 
+// HAProxy taking plain TCP visitors to the TLS port `backend`.
+export async function startProxy(folder, name, { backend }) {
+    const file = path.join(folder, `${name}.cfg`);
+    const port = await freePort();
+    writeFileSync(file, ['global', '    nbthread 1', 'defaults', '    mode tcp', '    maxconn 500',
+        '    timeout connect 5s', '    timeout client 60s', '    timeout server 60s',
+        'frontend plain', `    bind 127.0.0.1:${port}`, '    default_backend tls',
+        'backend tls', `    server tls 127.0.0.1:${backend} ssl verify none`, ''].join('\n'));
+    const child = start('haproxy', ['-db', '-f', file]);
+    for (let end = Date.now() + READY_MS; !(await accepts(port)); )
+        if (Date.now() > end) throw new Error(`haproxy does not answer: ${child.text}`);
+    return { child, port };
+}
+
 function accepts(port) {
     return new Promise((resolve) => {
         const socket = net.connect(port, '127.0.0.1');

@@ -4,6 +4,7 @@
 # usage: run.sh [WHAT]...              (nothing: bulk memory)
 #   bulk    CPU beside HAProxy: BYTES=1000000000 of each transfer, ROUNDS=5, REQUESTS=40000 small
 #           ones a round
+#   fair    small requests beside big transfers: ROUNDS=5, EACH=3 seconds
 #   memory  what a slow visitor takes, for SECONDS=30
 #   storm   DEVICES=5000 that all come back at once, STORMS=10 times; FLAGS are the relay's
 #   aborted  what TIMES=1000 downloads leave behind that visitors break off, ROUNDS=2 after the first
@@ -45,11 +46,13 @@ if [ "${BENCH_INSIDE:-}" = 1 ]; then
 fi
 
 cc -O2 -D_GNU_SOURCE "$tree/bench/pump.c" -o "$tree/build/bench/pump"
+cc -O2 -D_GNU_SOURCE "$tree/bench/fair_device.c" -lssl -lcrypto -o "$tree/build/bench/fair_device"
+cc -O2 -D_GNU_SOURCE -pthread "$tree/bench/fair_visitors.c" -o "$tree/build/bench/fair_visitors"
 
 [ $# -gt 0 ] || set -- bulk memory
 for what in "$@"; do
     case $what in
-        bulk | memory | aborted | storm | slow | big) ;;
+        bulk | fair | memory | aborted | storm | slow | big) ;;
         loss | vanish) [ "${BENCH_INSIDE:-}" = 1 ] || die "only root can drop packets for $what" ;;
         *) die "unknown argument $what" ;;
     esac

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 
 #define ANSWERS_MAX 262144U /* to the device's own frames, above tunnel.high */
-#define QUEUE_MS 5          /* what waits for a device takes so long, but for ... */
+#define QUEUE_MS 2          /* what waits for a device takes so long, but for ... */
 #define QUEUE_LEAST 32768U  /* ... so much */
-#define UNSENT_MS 2         /* the same with the kernel, which is first to be sent */
+#define UNSENT_MS 1         /* the same with the kernel, which is first to be sent */
 #define UNSENT_LEAST 16384U
 #define UNSENT_MAX 131072U
 #define ANSWERS_UNTRUSTED_MAX 16384U /* ... and in all to one without a token */
