@@ -24,8 +24,8 @@ static struct trust trust;
 static struct edge edge;
 static SSL_CTX *context;
 static struct guest {
-    int fd;
     SSL *ssl;
+    int fd;
     enum { GUEST_WAITS, GUEST_IN, GUEST_REFUSED } state;
 } guests[GUESTS];
 static int64_t now_ms;
