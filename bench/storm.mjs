@@ -8,6 +8,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import https from 'node:https';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import tls from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { Device, answerOf, forkDevice } from './device.mjs';
 import { adopt, cpuSeconds, machine, quantile, rssBytes, sleep, startRelay,
@@ -17,6 +18,9 @@ import { askVisitor, forkVisitor } from './visitor.mjs';
 const DEVICES = Number(process.env.DEVICES ?? 5000);
 const STORMS = Number(process.env.STORMS ?? 10);
 const FLAGS = process.env.FLAGS?.split(' ') ?? [];
+// All devices share this machine's cores, where real ones have their own: patience with them.
+const PATIENCE = ['sniff', 'handshake', 'auth'].flatMap((what) => [`--${what}-timeout`, '2m']);
+const RESUME = process.env.RESUME === '1'; // devices keep the relay's tickets
 const CROWDS = 4; // processes that they share
 const AGAIN_MS = 1000; // who was refused tries again after this
 const REST_MS = 4000; // between storms: by then the relay has given back what it will
@@ -24,13 +28,21 @@ const self = fileURLToPath(import.meta.url);
 
 // A process of devices.  Told "come", all of them connect; told "cut", all cut and connect again.
 async function crowd({ url, ca, tokens, localAddress }) {
-    let devices = [];
+    const secureContext = tls.createSecureContext({ ca }); // one for all, to spare this machine
+    let devices = [], session;
+    const open = async (token) => {
+        const options = { secureContext, localAddress, session };
+        const device = await Device.open({ url, token, tls: options });
+        if (RESUME) device.ws._socket.on('session', (ticket) => (session = ticket));
+        device.ws.on('error', () => {});
+        return device;
+    };
     const come = async () => {
         const refusals = {};
         const one = async (token) => {
             for (;;) {
                 try {
-                    return await Device.open({ url, token, tls: { ca, localAddress } });
+                    return await open(token);
                 } catch (err) {
                     const why = err.code ?? err.message;
                     refusals[why] = (refusals[why] ?? 0) + 1;
@@ -39,7 +51,6 @@ async function crowd({ url, ca, tokens, localAddress }) {
             }
         };
         devices = await Promise.all(tokens.map(one));
-        for (const { ws } of devices) ws.on('error', () => {});
         process.send(refusals);
     };
     process.on('message', (word) => {
@@ -96,6 +107,9 @@ async function storm(relay, visitor, crowds, word) {
     const cpuSpent = cpuSeconds(relay.child) - cpu;
     const after = await countsOf(relay);
     const refused = sumOf(after.refused) - sumOf(before.refused);
+    for (const [why, times] of Object.entries(after.refused))
+        if (times > before.refused[why]) console.log(`  refused: ${times - before.refused[why]} ${why}`);
+    for (const each of refusals) if (sumOf(each)) console.log('  failed:', JSON.stringify(each));
     await sleep(REST_MS);
     return { seconds, felt, refused, refusals: refusals.reduce((a, b) => a + sumOf(b), 0), cpuSpent,
         waited: after.handshakes_waited - before.handshakes_waited, tunnels: after.tunnels,
@@ -116,7 +130,7 @@ async function main() {
     const folder = mkdtempSync(path.join(tmpdir(), 'rvpn-bench-'));
     process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
     for (const name of ['SIGINT', 'SIGTERM']) process.on(name, () => process.exit(1));
-    const relay = await startRelay(folder, 2, ['--log-level', 'info', ...FLAGS]);
+    const relay = await startRelay(folder, 2, [...PATIENCE, ...FLAGS]);
     const secret = readFileSync(path.join(relay.state, 'secret'), 'utf8').trimEnd();
     relay.admin = sign({ scope: 'admin' }, secret);
     const tokens = Array.from({ length: DEVICES }, (_, i) =>

@@ -177,7 +177,7 @@ for (const workers of [1, 2])
     scenario(`a connection is counted until it ends, however it ends, with ${workers} worker(s)`,
         async (scene) => {
             const w = await world(scene, 'D', { tcp: 'echo',
-                config: { workers, address_connections_max: MOST, token_streams_max: MOST } });
+                config: { workers, address_connections_max: MOST, token_streams_max: MOST + 5 } });
             const localAddress = '127.0.0.2';
             for (let i = 0; i < 12; i++) { // half of the raw ones stay for half_close
                 assert.equal((await get(w, '/', { localAddress })).status, 200);
