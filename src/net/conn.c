@@ -229,7 +229,8 @@ int conn_start_tls(struct conn *c, SSL_CTX *context)
         return err;
     }
     c->tls = t;
-    c->loop->fixed_bytes += CONN_TLS_BYTES;
+    c->tls_bytes = CONN_TLS_BYTES + CONN_HANDSHAKE_BYTES;
+    c->loop->fixed_bytes += c->tls_bytes;
     return 0;
 }
 
@@ -281,7 +282,7 @@ static void dismantle(struct conn *c)
     task_cancel(&c->turn);
     deadline_stop(&c->finish_by);
     loop_unwatch(c->loop, &c->watch);
-    c->loop->fixed_bytes -= CONN_FIXED_BYTES + (c->tls ? CONN_TLS_BYTES : 0);
+    c->loop->fixed_bytes -= CONN_FIXED_BYTES + c->tls_bytes;
     if (c->tls)
         tls_fini(c->tls);
     free(c->tls);

@@ -13,7 +13,8 @@
  * with its buffers. */
 #define CONN_FIXED_BYTES 2048U
 #define CONN_TLS_BYTES 24576U
-#define RECORD_BYTES 16384U /* the largest TLS record's plaintext (RFC 8446 5.1) */
+#define CONN_HANDSHAKE_BYTES 40960U /* more, until the handshake is done */
+#define RECORD_BYTES 16384U         /* the largest TLS record's plaintext (RFC 8446 5.1) */
 
 enum conn_state {
     CONN_OPEN,
@@ -46,6 +47,7 @@ struct conn {
     int lost_err;
     int64_t reset_by_ms;  /* ENDED with a reset to come */
     struct tls *tls;      /* NULL: plain */
+    size_t tls_bytes;     /* what that is taken to cost now */
     struct buf out;       /* what the socket has not taken; ciphertext under TLS */
     struct buf unsealed;  /* TLS: plaintext of this turn, up to one record */
     struct buf kept;      /* what the owner has not taken */

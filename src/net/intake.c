@@ -105,6 +105,10 @@ static size_t decrypt(struct conn *c, const uint8_t *in, size_t len, size_t at, 
     while ((got = tls_take(c->tls, c->loop->plain + at + total, LOOP_PLAIN_BYTES - at - total)) > 0)
         total += (size_t)got;
     *end = (int)got; /* an end may stand right behind the bytes */
+    if (c->tls_bytes > CONN_TLS_BYTES && tls_is_ready(c->tls)) {
+        c->tls_bytes -= CONN_HANDSHAKE_BYTES;
+        c->loop->fixed_bytes -= CONN_HANDSHAKE_BYTES;
+    }
     return total;
 }
 
