@@ -39,7 +39,7 @@ const JUDGED_S = 30; // a shorter run says nothing about RSS over time
 const DRIFT_KIB = 8192; // RSS may come to so much more from warm to the end, and when all have gone
 
 const config = {
-    tcp_ports: ['1024-65535'], tcp_bind: '127.0.0.1', half_close: `${20 * slowness}s`,
+    tcp_ports: ['1024-65535'], tcp_bind: '127.0.0.1', half_close: `${10 + 10 * slowness}s`,
     ping_interval: `${PING_S}s`, ping_timeout: `${PING_S}s`, takeover_probe: `${PROBE_S}s`,
     stream_low: '64KiB', stream_high: '256KiB', stream_hard: '1MiB', grace: '10s', workers: 2,
 };
