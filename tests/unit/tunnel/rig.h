@@ -26,7 +26,11 @@ int64_t __wrap_clock_unix_ms(void);
 
 int64_t __wrap_clock_unix_ms(void)
 {
-    return __real_clock_unix_ms() + skipped_ms;
+    static int64_t start_ms;
+
+    if (!start_ms)
+        start_ms = __real_clock_unix_ms();
+    return start_ms + skipped_ms;
 }
 
 int64_t __wrap_clock_unix(void)
@@ -299,9 +303,21 @@ static inline void rig_turns(struct rig *r, unsigned turns)
         rig_turn(r);
 }
 
+/* The nth turn of waiting for something that must come before `by_ms` of the machine's time. */
+static inline void rig_wait_turn(struct rig *r, unsigned nth, int64_t by_ms)
+{
+    assert_true(__real_clock_now_ms() < by_ms);
+    rig_turn_all(r);
+    pump_patiently(nth);
+}
+
 #define RIG_UNTIL(r, condition)                                                                    \
-    for (int64_t by_ = __real_clock_now_ms() + PUMP_MS; !(condition); rig_turn_all(r))             \
-    assert_true(__real_clock_now_ms() < by_)
+    do {                                                                                           \
+        int64_t by_ = __real_clock_now_ms() + PUMP_MS;                                             \
+                                                                                                   \
+        for (unsigned nth_ = 0; !(condition); nth_++)                                              \
+            rig_wait_turn(r, nth_, by_);                                                           \
+    } while (0)
 
 /* Lets time pass, in steps that no deadline is lost between. */
 static inline void rig_wait(struct rig *r, int64_t ms)
