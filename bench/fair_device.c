@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -223,8 +224,10 @@ static void take(struct link *l)
 /* Returns whether the connection is still there. */
 static bool receive(struct link *l)
 {
-    int got = SSL_read(l->ssl, l->in + l->in_len, (int)(IN_BYTES - l->in_len));
+    int got;
 
+    ERR_clear_error(); /* SSL_get_error() would take that of another connection for its own */
+    got = SSL_read(l->ssl, l->in + l->in_len, (int)(IN_BYTES - l->in_len));
     if (got <= 0)
         return SSL_get_error(l->ssl, got) == SSL_ERROR_WANT_READ;
     l->in_len += (size_t)got;

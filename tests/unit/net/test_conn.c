@@ -1,5 +1,6 @@
 #include "net/conn.h"
 
+#include "net/conn_body.h"
 #include "probe.h"
 
 #include <limits.h>
@@ -276,6 +277,29 @@ static void a_full_socket_queues_and_its_drain_is_told(void **state)
     assert_true(probe.count[PROBE_DRAIN] > 0);
     assert_int_equal(conn_queued(probe.conn), 0);
     assert_int_equal(conn_wire_out(probe.conn), BULK);
+}
+
+static void the_kernel_takes_little_that_it_cannot_send(void **state)
+{
+    (void)state;
+    assert_int_equal(setsockopt(peer.fd, SOL_SOCKET, SO_RCVBUF, &(int){65536}, sizeof(int)), 0);
+    conn_limit_unsent(probe.conn, 16384);
+    fill_up();
+    assert_true(conn_wire_out(probe.conn) < 1000000);
+    wait_for_peer(BULK);
+    wire_check(peer.bytes, BULK, 0);
+}
+
+/* A conn that is one of many that are ready may read its share in a turn. */
+static void one_of_many_reads_its_share(void **state)
+{
+    (void)state;
+    assert_int_equal(send(peer.fd, bulk, 200000, MSG_NOSIGNAL), 200000);
+    (void)poll(&(struct pollfd){.fd = ends[0], .events = POLLIN}, 1, 1000);
+    pace_begin(&loop.pace, 1000, 0);
+    probe.conn->watch.on_ready(&probe.conn->watch, LOOP_READ);
+    assert_int_equal(probe.len, PACE_SHARE_MIN);
+    wait_for_bytes(200000);
 }
 
 static void the_queue_has_a_maximum_and_refuses_whole(void **state)
@@ -673,6 +697,8 @@ int main(void)
         TEST(the_end_waits_for_an_owner_without_room),
         TEST(the_end_is_told_though_bytes_are_left_that_nobody_takes),
         TEST(a_full_socket_queues_and_its_drain_is_told),
+        TEST(the_kernel_takes_little_that_it_cannot_send),
+        TEST(one_of_many_reads_its_share),
         TEST(the_queue_has_a_maximum_and_refuses_whole),
         TEST(who_takes_nothing_for_longer_than_the_patience_is_lost),
         TEST(an_idle_end_is_asked_whether_it_is_there),
