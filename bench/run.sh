@@ -6,7 +6,8 @@
 #           ones a round
 #   fair    small requests beside big transfers: ROUNDS=5, EACH=3 seconds
 #   memory  what a slow visitor takes, for SECONDS=30
-#   storm   DEVICES=5000 that all come back at once, STORMS=10 times; FLAGS are the relay's
+#   storm   DEVICES=5000 that all come back at once, STORMS=10 times; FLAGS are the relay's;
+#           with RESUME=1 they keep its TLS tickets
 #   aborted  what TIMES=1000 downloads leave behind that visitors break off, ROUNDS=2 after the first
 #   slow    slow attacks of CONNECTIONS=1000, and what good visitors feel of them
 #   big     BYTES=4294967297 up and down through one tunnel: counters and memory
