@@ -39,12 +39,13 @@ int loop_init(struct loop *l, void *receiver)
     err = -ENOMEM;
     l->cipher = malloc(LOOP_CIPHER_BYTES);
     l->plain = malloc(LOOP_HEADROOM + LOOP_PLAIN_BYTES);
+    if (l->plain)
+        l->plain += LOOP_HEADROOM;
     if (!l->cipher || !l->plain)
         goto fail;
     /* Touched now, so that memory in use is the same before and after the first traffic. */
     memset(l->cipher, 0, LOOP_CIPHER_BYTES);
-    memset(l->plain, 0, LOOP_HEADROOM + LOOP_PLAIN_BYTES);
-    l->plain += LOOP_HEADROOM;
+    memset(l->plain - LOOP_HEADROOM, 0, LOOP_HEADROOM + LOOP_PLAIN_BYTES);
     l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (l->epoll_fd == -1) {
         err = -errno;

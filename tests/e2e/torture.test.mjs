@@ -186,7 +186,8 @@ for (const [name, argv] of Object.entries(commands))
         if (name === 'serve') argv.push('--listen', `127.0.0.1:${taken.port}`);
         const state = path.join(scene.folder(), 'state');
         const run = () => spawnSync(program, [...argv, '--state', state],
-            { env: { ...process.env, RVPN_FAULT_FILE: fault.file }, timeout: 20_000 });
+            { env: { ...process.env, RVPN_FAULT_FILE: fault.file,
+                RVPN_FAULT_SPARES_CRYPTO: '1' }, timeout: 20_000 });
         run(); // makes the state
         fault.arm('memory', MANY);
         run();
