@@ -118,11 +118,12 @@ struct config {
     size_t sniff_bytes;
     size_t stream_low, stream_high, stream_hard; /* low < high < hard */
     size_t tunnel_low, tunnel_high;              /* low < high */
-    uint32_t streams_max;                        /* per tunnel */
-    uint32_t tunnels_max;                        /* of the relay */
-    uint32_t visitors_max;                       /* of the relay */
-    uint32_t descriptors_reserved;               /* 0: a share of all */
-    size_t memory_limit; /* of connections and their queues; 0: half of what there is */
+    size_t tunnel_backlog;
+    uint32_t streams_max;          /* per tunnel */
+    uint32_t tunnels_max;          /* of the relay */
+    uint32_t visitors_max;         /* of the relay */
+    uint32_t descriptors_reserved; /* 0: a share of all */
+    size_t memory_limit;           /* of connections and their queues; 0: half of what there is */
 
     /* How fast, and how many for one of them; 0: no limit, but for handshakes_pending. */
     uint32_t handshakes_per_second, handshakes_pending; /* of the relay */

@@ -92,6 +92,8 @@ const struct config_key config_keys[] = {
      "bytes waiting for a device below which its visitors are read again, in turn"},
     {"tunnel_high", CONFIG_SIZE, AT(tunnel_high), "1MiB", 64 * KIB, 32 * MIB, NULL,
      "bytes waiting for a device above which its visitors are no longer read"},
+    {"tunnel_backlog", CONFIG_SIZE, AT(tunnel_backlog), "64MiB", 1 * MIB, 16384 * MIB, NULL,
+     "bytes waiting for all visitors of a tunnel above which each of them may have little"},
     {"streams_max", CONFIG_UINT, AT(streams_max), "10000", 1, 1000000, NULL,
      "streams one tunnel may have"},
     {"tunnels_max", CONFIG_UINT, AT(tunnels_max), "100000", 1, 10000000, NULL,

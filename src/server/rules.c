@@ -37,6 +37,7 @@ static struct session_limits limits_of(const struct config *c)
     return (struct session_limits){
         .stream = {.low = c->stream_low, .high = c->stream_high, .hard = c->stream_hard},
         .tunnel = {.low = c->tunnel_low, .high = c->tunnel_high},
+        .backlog = c->tunnel_backlog,
         .streams_max = c->streams_max,
         .pulse = {.interval_ms = c->ping_interval_ms,
                   .timeout_ms = c->ping_timeout_ms,

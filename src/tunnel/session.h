@@ -25,6 +25,7 @@
 struct session_limits {
     struct flow_marks stream;  /* what may wait for one visitor */
     struct turns_marks tunnel; /* what may wait for the device before visitors are not read */
+    size_t backlog;            /* what may wait for all visitors before each may have little */
     uint32_t streams_max;
     struct pulse_limits pulse;
     int64_t visitor_stall_ms, half_close_ms, tcp_silence_ms;
@@ -83,7 +84,8 @@ struct session {
     struct drain drain;
     unsigned unsent_limit; /* what conn_limit_unsent() was told */
     unsigned stream_count;
-    unsigned blocked; /* streams whose visitor is so far behind that the tunnel is not read */
+    unsigned blocked;       /* streams whose visitor is so far behind that the tunnel is not read */
+    struct backlog backlog; /* what waits for all visitors */
     struct grant *grants[SESSION_TOKENS_MAX];
     unsigned grant_count;
     struct pulse pulse;

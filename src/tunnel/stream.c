@@ -216,6 +216,7 @@ static bool open_silently(struct stream *st)
 static void see_visitor_eof(struct stream *st, const char *why)
 {
     set_why(st, why);
+    st->eof_mark = session_mark(st->session);
     if (st->state == STREAM_SILENT && !open_silently(st))
         (void)do_life(st, life_on_visitor_lost(&st->life));
     else
@@ -320,6 +321,15 @@ static void let_flow(struct stream *st)
         conn_update(st->visitor);
 }
 
+/* As long as the request is on its way the device is not quiet, but has yet to hear it. */
+static void see_quiet(struct stream *st)
+{
+    if (session_has_passed(st->session, st->eof_mark))
+        (void)do_life(st, life_on_quiet(&st->life, answer_of(st)));
+    else
+        start_quiet(st);
+}
+
 static void on_timer(struct deadline *d)
 {
     struct stream *st = LIST_OWNER(d, struct stream, timer);
@@ -331,7 +341,7 @@ static void on_timer(struct deadline *d)
     switch (st->state) {
     case STREAM_SILENT: (void)open_silently(st); return;
     case STREAM_ALONE: let_flow(st); return;
-    case STREAM_FLOWING: (void)do_life(st, life_on_quiet(&st->life, answer_of(st))); return;
+    case STREAM_FLOWING: see_quiet(st); return;
     case STREAM_PARTING:
         (void)mux_write_end(&st->session->mux, &st->mux, st->farewell);
         stream_free(st);
@@ -396,6 +406,8 @@ void stream_on_signal(struct stream *st, enum mproxy_kind kind)
         st->device = STREAM_DEVICE_PAUSED;
     } else if (kind == MPROXY_RESUME) {
         st->device = STREAM_DEVICE_TAKES;
+        if (st->life.state == LIFE_HALF) /* it has been busy with the request until now */
+            start_quiet(st);
         if (st->visitor)
             conn_update(st->visitor);
     } else if (kind == MPROXY_END) {

@@ -20,6 +20,12 @@
 #include "tunnel/turns.h"
 
 struct session;
+
+/* What waits for all visitors of one tunnel. */
+struct backlog {
+    size_t bytes;
+    enum supply_level level; /* as with memory: AMPLE, OUT past the limit, SPENT past twice that */
+};
 struct hold;
 
 #define STREAM_TRIES_MAX 2U /* tunnels that one visitor is given to: the first one, and a retry */
@@ -65,9 +71,11 @@ struct stream {
     uint64_t id;           /* for logs; unique in its session */
     uint64_t start_mark;   /* where its first byte begins on the wire; see session_mark() */
     uint64_t first_mark;   /* ALONE, PARTING: the end of the first frame */
+    uint64_t eof_mark;     /* once the visitor has ended: the end of its last frame */
     uint64_t stall_from;   /* what the visitor had taken when `stall` was started */
     uint64_t to_device, to_visitor;
     uint64_t dropped; /* of to_visitor: what the visitor never took */
+    size_t waiting;   /* for the visitor, as counted in the session's backlog */
     int64_t opened_ms;
     enum stream_service service;
     uint16_t port;        /* of ours */

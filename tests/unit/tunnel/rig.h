@@ -399,6 +399,7 @@ static inline struct session_limits rig_limits(void)
     return (struct session_limits){
         .stream = {.low = 100000, .high = 1000000, .hard = 3000000},
         .tunnel = {.low = 500000, .high = 1000000},
+        .backlog = 100000000,
         .streams_max = 8,
         .pulse = {.interval_ms = 20000, .timeout_ms = 10000, .probe_ms = 1000},
         .visitor_stall_ms = 60000,
