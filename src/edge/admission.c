@@ -162,6 +162,8 @@ static const struct admission_refusal *take_grant(struct edge *e, struct session
     if (!take_tunnel(e, s, g)) {
         if (g->host_count)
             takeover_ask_all(e, slice_text(g->hosts[0]), g->subject);
+        log_event(LOG_WARN, "token_refused", LOG_UINT("tunnel", s->seat.id),
+                  LOG_STR("subject", g->subject), LOG_STR("why", refusal_tunnels.message));
         grant_free(g);
         return &refusal_tunnels;
     }

@@ -1,7 +1,8 @@
 /* edge.h - one worker's part of the edge: what its visitors and devices need to find each other.
  *
  * Threads: belongs to its worker's loop; `rules`, `registry` and `quota` are shared, and other
- * workers are reached through their mailboxes only. Units:   bytes, milliseconds.
+ *          workers are reached through their mailboxes only.
+ * Units:   bytes, milliseconds.
  */
 #ifndef RVPN_EDGE_EDGE_H
 #define RVPN_EDGE_EDGE_H
@@ -62,7 +63,7 @@ struct edge {
     struct map devices;   /* by session id */
     struct map ports;     /* raw TCP listeners of this worker, by port */
     struct list visitors; /* that have not been routed yet */
-    struct list fronts;   /* connections to the relay itself */
+    struct list fronts;   /* connections to the relay itself, the longest quiet first */
     struct list sockets;  /* WebSockets that end at the relay itself; admin's, see websocket.h */
     struct deadline shortage; /* running since somebody was last refused; see shortage.h */
     uint64_t last_id;         /* of visitors, fronts and sessions of this worker */

@@ -30,11 +30,11 @@ struct front {
     enum front_kind kind;
     enum { FRONT_CONTINUE_DUE, FRONT_CONTINUE_SENT } continued;
     struct address peer;
-    struct deadline idle; /* by then a whole request must be here, and answers must be taken */
-    int64_t quiet_since_ms;
-    uint64_t taken; /* conn_wire_out() when it was started */
-    size_t seen;    /* bytes of a request that was not whole when it was looked at */
-    size_t due;     /* ... and how many it will be whole with, or 0 if that is not known */
+    struct deadline idle;   /* by then a whole request must be here, and answers must be taken */
+    int64_t quiet_since_ms; /* see hear() */
+    uint64_t taken;         /* conn_wire_out() when it was started */
+    size_t seen;            /* bytes of a request that was not whole when it was looked at */
+    size_t due;             /* ... and how many it will be whole with, or 0 if that is not known */
     enum { FRONT_HANDSHAKE_DUE, FRONT_HANDSHAKE_COUNTED } handshake;
     struct grave grave;
 };
@@ -44,6 +44,14 @@ static const struct conn_ops front_ops;
 static void free_grave(struct grave *g)
 {
     free(LIST_OWNER(g, struct front, grave));
+}
+
+/* Has been heard of: the edge's fronts stand in the order in which that was. */
+static void hear(struct front *f)
+{
+    f->quiet_since_ms = f->edge->loop->now_ms;
+    list_remove(&f->link);
+    list_push(&f->edge->fronts, &f->link);
 }
 
 static void start_idle(struct front *f, int64_t in_ms)
@@ -288,7 +296,7 @@ static void handle(struct front *f, const struct http_head *head)
 
     f->continued = FRONT_CONTINUE_DUE;
     f->seen = f->due = 0;
-    f->quiet_since_ms = f->edge->loop->now_ms;
+    hear(f);
     if (head->has_host && !names_is_own(f->edge->rules, &head->host))
         front_refuse(&request, 421, "This connection leads to the relay, not to that name.");
     else if (head->target_form == HTTP_TARGET_ASTERISK)
@@ -445,10 +453,10 @@ void front_start(struct edge *e, struct conn *conn, const struct stream_request 
     f->handshake = kind == FRONT_TLS ? FRONT_HANDSHAKE_DUE : FRONT_HANDSHAKE_COUNTED;
     f->peer = request->visitor;
     f->grave.free = free_grave;
-    f->quiet_since_ms = e->loop->now_ms;
     deadline_init(&f->idle, on_idle);
     start_idle(f, e->rules->handshake_timeout_ms);
-    list_push(&e->fronts, &f->link);
+    list_init(&f->link);
+    hear(f);
     tally_add(&e->tally, TALLY_PENDING);
     conn_set_owner(conn, &front_ops, f);
 }
@@ -458,9 +466,11 @@ void front_drop_silent(struct edge *e, int64_t before_ms, unsigned most)
     LIST_EACH (&e->fronts, link) {
         struct front *f = LIST_OWNER(link, struct front, link);
 
-        if (!most--)
+        if (!most-- || f->quiet_since_ms > before_ms)
             return;
-        if (f->quiet_since_ms <= before_ms && !conn_queued(f->conn))
+        if (conn_queued(f->conn))
+            hear(f); /* it is not its turn to speak, nor to be looked at again so soon */
+        else
             conn_close(leave(f));
     }
 }

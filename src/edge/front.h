@@ -65,8 +65,8 @@ enum front_kind { FRONT_PLAIN, FRONT_TLS };
 void front_start(struct edge *e, struct conn *conn, const struct stream_request *request,
                  enum front_kind kind);
 
-/* Drops those, `most` at most, whose last request was answered, or that came, before `before_ms`.
- */
+/* Looks at `most`, the longest quiet first, and drops those whose last request was answered, or
+ * that came, before `before_ms`, unless they have an answer to take. */
 void front_drop_silent(struct edge *e, int64_t before_ms, unsigned most);
 
 /* Closes all that are open. */

@@ -8,8 +8,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define KEY_MAX 768U   /* what is counted, a subject, a token's id */
-#define REFILL_MS 1000 /* an empty bucket is full after this, and can be forgotten */
+#define KEY_MAX 768U        /* what is counted, a subject, a token's id */
+#define REFILL_MS 1000      /* an empty bucket is full after this, and can be forgotten */
+#define FORGOTTEN_AT_ONCE 2 /* for each that comes: all workers wait for the lock meanwhile */
 
 enum counted { CONNECTIONS, TUNNELS, STREAMS, HANDSHAKES };
 
@@ -191,7 +192,7 @@ static void forget_oldest(struct quota *q)
 /* Whose bucket is full again has nothing that would have to be remembered. */
 static void forget_full(struct quota *q, int64_t now_ms)
 {
-    while (!list_is_empty(&q->recent)) {
+    for (int i = 0; i < FORGOTTEN_AT_ONCE && !list_is_empty(&q->recent); i++) {
         const struct holder *h = LIST_OWNER(q->recent.next, struct holder, recent);
 
         if (now_ms - h->bucket.filled_ms <= REFILL_MS && q->recent_count <= QUOTA_RECENT_MAX)

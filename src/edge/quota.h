@@ -6,9 +6,9 @@
  * tunnel begins and ends, never between.
  *
  * Threads: any thread; one lock inside, never held while anything blocks.
- * Memory:  only what is counted now, and addresses whose handshakes of the last second are: of
- *          those QUOTA_RECENT_MAX at most, the oldest is forgotten first.  Where memory fails,
- *          nothing is counted and all are let in.
+ * Memory:  only what is counted now, and addresses with recent handshakes: QUOTA_RECENT_MAX at
+ *          most, of which each handshake forgets a few that are over a second old.  Where memory
+ *          fails, nothing is counted and all are let in.
  * Units:   milliseconds on the monotonic clock.
  */
 #ifndef RVPN_EDGE_QUOTA_H

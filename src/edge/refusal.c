@@ -13,6 +13,9 @@ const struct refusal refusal_full = {
 const struct refusal refusal_trouble = {
     TALLY_REFUSED_NO_RESOURCES, 503, REFUSE_ALERT_INTERNAL_ERROR, 5,
     "The relay cannot take a visitor for %s right now. Try again soon."};
+const struct refusal refusal_visitors = {
+    TALLY_REFUSED_VISITORS_MAX, 503, REFUSE_ALERT_INTERNAL_ERROR, 5,
+    "The relay has as many visitors as it may have, and no room for one of %s. Try again soon."};
 const struct refusal refusal_descriptors = {
     TALLY_REFUSED_DESCRIPTORS, 503, REFUSE_ALERT_INTERNAL_ERROR, 5,
     "The relay has as many visitors as it can have, and no room for one of %s. Try again soon."};
@@ -54,7 +57,8 @@ static void tell_http(struct conn *conn, const struct stream_request *request,
 {
     char sentence[512], retry[40];
 
-    (void)snprintf(sentence, sizeof(sentence), r->sentence, request->host.text);
+    (void)snprintf(sentence, sizeof(sentence), r->sentence,
+                   request->host.len ? request->host.text : "the relay");
     (void)snprintf(retry, sizeof(retry), "Retry-After: %d\r\n", r->retry_s);
     refuse_http(conn, r->status, sentence, r->retry_s ? retry : NULL);
 }

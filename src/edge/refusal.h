@@ -13,12 +13,13 @@ struct refusal {
     int status; /* of HTTP */
     enum refuse_alert alert;
     int retry_s;          /* Retry-After, or 0 for none */
-    const char *sentence; /* %s is the host */
+    const char *sentence; /* %s is the host, or "the relay" */
 };
 
 extern const struct refusal refusal_unknown;
 extern const struct refusal refusal_full;
 extern const struct refusal refusal_trouble;
+extern const struct refusal refusal_visitors;
 extern const struct refusal refusal_descriptors;
 extern const struct refusal refusal_memory;
 extern const struct refusal refusal_long_name;

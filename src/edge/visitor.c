@@ -66,14 +66,10 @@ static struct conn *leave(struct visitor *v)
 static void refuse(struct visitor *v, const struct refusal *r)
 {
     refusal_note(v->edge, v->id, &v->request, r->why);
-    refusal_tell(leave(v), &v->request, r); /* it is in its grave, and whole until the turn ends */
-}
-
-/* It may be that the device that was lost has done what it was asked: 503 would deny that. */
-static void refuse_lost(struct visitor *v)
-{
-    refusal_note(v->edge, v->id, &v->request, TALLY_REFUSED_DEVICE_AWAY);
-    visitor_refuse_unserved(leave(v), v->request.service);
+    if (v->request.lost) /* that device may have done what it was asked: 503 would deny it */
+        visitor_refuse_unserved(leave(v), v->request.service);
+    else /* it is in its grave, and whole until the turn ends */
+        refusal_tell(leave(v), &v->request, r);
 }
 
 static void refuse_away(struct visitor *v, int64_t last_seen_unix)
@@ -83,10 +79,6 @@ static void refuse_away(struct visitor *v, int64_t last_seen_unix)
     struct refusal away = {TALLY_REFUSED_DEVICE_AWAY, 503, REFUSE_ALERT_INTERNAL_ERROR, 10,
                            sentence};
 
-    if (v->request.lost) {
-        refuse_lost(v);
-        return;
-    }
     (void)snprintf(sentence, sizeof(sentence),
                    "The device that serves %%s is away. It was last seen %lld second%s ago.",
                    (long long)ago, ago == 1 ? "" : "s");
@@ -191,16 +183,22 @@ static enum registry_answer find(const struct visitor *v, struct route *out)
     return registry_find(registry, hostname_slice(&v->request.host), out);
 }
 
+/* Only newcomers are asked for: others have a place already, here or where they come from. */
+static const struct refusal *shortage_for(const struct visitor *v)
+{
+    return v->moves || v->request.lost ? NULL : shortage_for_visitor(v->edge);
+}
+
 /* Finds the device and gives the visitor to it, here or on another worker.  Returns the stream if
  * it is here. */
 static struct stream *route(struct visitor *v, const uint8_t *in, size_t len)
 {
     struct edge *e = v->edge;
     struct route to = {0};
-    const struct refusal *shortage = shortage_for_visitor(e);
+    const struct refusal *shortage = shortage_for(v);
 
     v->state = VISITOR_ROUTED;
-    if (v->moves == 0 && shortage) {
+    if (shortage) {
         refuse(v, shortage);
         return NULL;
     }
@@ -530,7 +528,9 @@ void visitor_open_parcel(struct parcel *parcel, void *receiver)
         v->state = VISITOR_ROUTED;
         v->moves = p->moves;
         s = device_session(e, p->session_id);
-        if (full || conn_preload(v->conn, slice_of(p->bytes, p->len)))
+        if (full)
+            refuse(v, &refusal_visitors);
+        else if (conn_preload(v->conn, slice_of(p->bytes, p->len)))
             refuse(v, &refusal_trouble);
         else if (s && session_is_open(s))
             (void)splice(v, s);

@@ -137,6 +137,20 @@ scenario('nobody is retried twice', async (scene) => {
     assert.equal(mutes[0].http.requests.length, 0);
 });
 
+scenario('who has lost a device and finds the other one full gets 502 as well', async (scene) => {
+    const w = await world(scene, 'D', { config: { streams_max: 1 } });
+    const first = await Visitor.connect({ port: w.relay.port });
+    await first.write(`GET /hold HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`);
+    await first.until((text) => text.includes('\r\n\r\n'), 'the beginning of the answer');
+    const mute = await muteDevice(scene, w);
+    const answer = get(w, '/x');
+    await until(() => mute.http.requests.length === 1, 'the request');
+    mute.device.transport.destroy();
+    assert.equal((await answer).status, 502);
+    assert.equal((await w.relay.waitFor('visitor_refused')).fields.why, 'device_full');
+    first.destroy();
+});
+
 scenario('a cut answer is seen as cut, and not asked for again', async (scene) => {
     const w = await world(scene, 'D');
     const mute = await muteDevice(scene, w);

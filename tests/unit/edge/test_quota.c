@@ -10,13 +10,14 @@
 #define NOBODY_ASKS UINT32_MAX
 
 static uint32_t fails_at = NOBODY_ASKS;
+static enum { MEMORY_AMPLE, MEMORY_OUT } memory;
 
 void *__real_calloc(size_t count, size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 
 void *__wrap_calloc(size_t count, size_t size)
 {
-    if (fails_at != NOBODY_ASKS && fails_at-- == 0)
+    if (memory == MEMORY_OUT || (fails_at != NOBODY_ASKS && fails_at-- == 0))
         return NULL;
     return __real_calloc(count, size);
 }
@@ -183,6 +184,34 @@ static void no_more_addresses_than_its_most_are_remembered(void **state)
     quota_free(q);
 }
 
+/* Without memory for new ones: who is known can be told from who is not. */
+static void who_comes_after_a_pause_need_not_wait_until_all_are_forgotten(void **state)
+{
+    const struct quota_limits limits = {.address_handshakes_per_s = 1};
+    struct quota *q = quota_new(&limits);
+    struct address a = address_of("192.0.2.1:1");
+
+    (void)state;
+    for (uint32_t i = 0; i < 100; i++) {
+        a.in.sin_addr.s_addr = i;
+        assert_true(quota_take_handshake(q, &a, 0));
+    }
+    memory = MEMORY_OUT;
+    assert_true(quota_take_handshake(q, &a, 5000));
+    assert_false(quota_take_handshake(q, &a, 5000)); /* the last of them: still known */
+    memory = MEMORY_AMPLE;
+    for (uint32_t i = 100; i < 200; i++) {
+        a.in.sin_addr.s_addr = i;
+        assert_true(quota_take_handshake(q, &a, 5000));
+    }
+    a.in.sin_addr.s_addr = 98;
+    memory = MEMORY_OUT;
+    for (int i = 0; i < 2; i++)
+        assert_true(quota_take_handshake(q, &a, 5000)); /* forgotten by and by */
+    memory = MEMORY_AMPLE;
+    quota_free(q);
+}
+
 #define ROUNDS 20000
 
 static void *come_and_go(void *arg)
@@ -224,6 +253,7 @@ int main(void)
         cmocka_unit_test(without_memory_nobody_is_counted_and_nobody_refused),
         cmocka_unit_test(handshakes_of_an_address_come_back_with_time),
         cmocka_unit_test(no_more_addresses_than_its_most_are_remembered),
+        cmocka_unit_test(who_comes_after_a_pause_need_not_wait_until_all_are_forgotten),
         cmocka_unit_test(workers_count_in_one_table),
     };
 
