@@ -144,7 +144,7 @@ static const struct conn_ops finishing_ops = {
     .on_eof = finishing_on_eof,
 };
 
-static int64_t linger_ms(const struct conn *c)
+int64_t conn_linger_ms(const struct conn *c)
 {
     return supply_descriptors(c->loop->supply) == SUPPLY_AMPLE ? CONN_LINGER_MS
                                                                : CONN_SHORT_LINGER_MS;
@@ -153,7 +153,7 @@ static int64_t linger_ms(const struct conn *c)
 static void start_draining(struct conn *c)
 {
     c->drain_from = conn_queued(c);
-    loop_start_deadline(c->loop, &c->finish_by, c->drain_from ? CONN_DRAIN_MS : linger_ms(c));
+    loop_start_deadline(c->loop, &c->finish_by, c->drain_from ? CONN_DRAIN_MS : conn_linger_ms(c));
 }
 
 static void on_finish_by(struct deadline *d)

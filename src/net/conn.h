@@ -109,14 +109,14 @@ void conn_shut(struct conn *c);
  * though it answers (TCP_USER_TIMEOUT). */
 void conn_set_patience(struct conn *c, int64_t ms);
 
-/* Has the system ask an idle other end whether it is still there; one that is not is lost after
- * CONN_KEEPALIVE_MS of silence.  With a patience below that, Linux takes the first probe without an
- * answer for the last, and a lost packet ends the conn. */
 /* Leaves no more than `bytes` to the kernel that it has not sent yet; what is more is queued here,
  * and on_drain() says when there is room.  Otherwise the kernel takes megabytes, first come first
  * served. */
 void conn_limit_unsent(struct conn *c, unsigned bytes);
 
+/* Has the system ask an idle other end whether it is still there; one that is not is lost after
+ * CONN_KEEPALIVE_MS of silence.  With a patience below that, Linux takes the first probe without an
+ * answer for the last, and a lost packet ends the conn. */
 void conn_start_keepalive(struct conn *c);
 
 /* Drops both halves and whatever is queued. */

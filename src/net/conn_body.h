@@ -73,6 +73,9 @@ static inline bool conn_has_turn(const struct conn *c)
 /* Computes the interest in reading and writing from the queues and the owner's room. */
 void conn_set_interest(struct conn *c);
 
+/* How long it waits for the other end's FIN when it is finishing. */
+int64_t conn_linger_ms(const struct conn *c);
+
 /* The connection is no good any more: on_lost(err) is due, or it closes if it is finishing. */
 void conn_lose(struct conn *c, int err);
 

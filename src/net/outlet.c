@@ -73,7 +73,7 @@ static void end_sending(struct conn *c)
     if (c->receiving != CONN_RECEIVING)
         conn_close(c);
     else
-        loop_start_deadline(c->loop, &c->finish_by, CONN_LINGER_MS);
+        loop_start_deadline(c->loop, &c->finish_by, conn_linger_ms(c));
 }
 
 bool outlet_flush(struct conn *c)

@@ -497,6 +497,22 @@ static void who_never_ends_is_closed_after_the_linger(void **state)
     assert_int_equal(wire_count_fds(), fds_before + 3);
 }
 
+static void while_descriptors_are_short_the_linger_is_short(void **state)
+{
+    static struct supply supply = {
+        .descriptors_max = 2, .descriptors_reserved = 2, .descriptors = 1};
+
+    (void)state;
+    loop.supply = &supply;
+    conn_finish(probe.conn);
+    probe.conn = NULL;
+    pump_until(&loop, peer_has_end, NULL);
+    skip_ms(CONN_SHORT_LINGER_MS + 100);
+    pump_times(&loop, 2);
+    assert_int_equal(wire_count_fds(), fds_before + 3);
+    loop.supply = NULL;
+}
+
 /* What it has not been given must look cut, not whole. */
 static void who_never_takes_is_reset_in_the_end(void **state)
 {
@@ -711,6 +727,7 @@ int main(void)
         TEST(it_may_be_let_go_in_any_event_in_any_way),
         TEST(finishing_delivers_all_though_the_other_end_keeps_sending),
         TEST(who_never_ends_is_closed_after_the_linger),
+        TEST(while_descriptors_are_short_the_linger_is_short),
         TEST(who_never_takes_is_reset_in_the_end),
         TEST(who_takes_enough_gets_more_time_and_no_longer),
         TEST(finishing_with_a_reset_delivers_first),
