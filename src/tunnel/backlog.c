@@ -100,8 +100,7 @@ void backlog_look(struct stream *st)
         deadline_stop(&st->stall);
     else if (!deadline_is_running(&st->stall))
         start_stall(st);
-    if (st->flow.state != FLOW_OVER)
-        count_waiting(st, queued);
+    count_waiting(st, queued);
     mind_flow(st);
 }
 
@@ -127,5 +126,5 @@ void backlog_on_memory(struct stream *st)
 void backlog_end(struct stream *st)
 {
     do_flow(st, flow_on_end(&st->flow));
-    count_waiting(st, 0);
+    count_waiting(st, st->visitor ? conn_queued(st->visitor) : 0);
 }

@@ -1,7 +1,7 @@
 /* backlog.h - what waits in the relay for one visitor: when its device must pause, when the tunnel
  * is not read, and whether the visitor takes enough of it.
  *
- * Private to the stream, whose flow, stall and stall_from are its own.
+ * Private to the stream, whose flow, stall, stall_from and waiting are its own.
  *
  * Threads: belongs to the stream's loop.
  * Units:   bytes.
@@ -20,7 +20,8 @@ void backlog_on_taken(struct stream *st);
 /* How it is with memory has changed. */
 void backlog_on_memory(struct stream *st);
 
-/* The device has ended the stream, or it is being freed: nobody is held back for it any more. */
+/* The stream has been ended on either side, or is being freed, without its visitor then: the device
+ * is not held back for it any more.  What waits for the visitor still counts. */
 void backlog_end(struct stream *st);
 
 #endif

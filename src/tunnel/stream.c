@@ -251,7 +251,7 @@ static size_t on_bytes(void *owner, uint8_t *in, size_t len)
     if (st->to_device == 0)
         st->start_mark = session_mark(st->session);
     if (mux_write_data(&st->session->mux, &st->mux, in, pass))
-        return len; /* the tunnel is lost, and says so soon */
+        return pass; /* the tunnel is lost, and says so soon; what is left goes along to the next */
     st->to_device += pass;
     session_took(st->session, &st->turn, pass);
     st->talk = STREAM_ASKED;
@@ -263,7 +263,7 @@ static size_t on_bytes(void *owner, uint8_t *in, size_t len)
 
 size_t stream_on_bytes(struct stream *st, uint8_t *in, size_t len)
 {
-    return on_bytes(st, in, len);
+    return room(st) ? on_bytes(st, in, len) : 0;
 }
 
 /* conn_ops.on_eof */
@@ -450,6 +450,7 @@ void stream_stop(struct stream *st)
     if (st->state == STREAM_PARTING)
         return;
     set_why(st, "stopped");
+    backlog_end(st);
     (void)do_life(st, life_on_stop(&st->life, answer_of(st)));
 }
 

@@ -19,6 +19,7 @@
 #include "tunnel/mux.h"
 #include "tunnel/turns.h"
 
+struct hold;
 struct session;
 
 /* What waits for all visitors of one tunnel. */
@@ -26,7 +27,6 @@ struct backlog {
     size_t bytes;
     enum supply_level level; /* as with memory: AMPLE, OUT past the limit, SPENT past twice that */
 };
-struct hold;
 
 #define STREAM_TRIES_MAX 2U /* tunnels that one visitor is given to: the first one, and a retry */
 
@@ -105,7 +105,8 @@ void stream_on_memory(struct stream *st);
 /* There is room in the tunnel again. */
 void stream_on_room(struct stream *st);
 
-/* Its conn_ops.on_bytes(), for whoever has read its first bytes. */
+/* Its conn_ops.on_bytes(), for whoever has read its first bytes.  0 while there is no room: its
+ * conn keeps them then, and offers them in turn. */
 size_t stream_on_bytes(struct stream *st, uint8_t *in, size_t len);
 
 #endif

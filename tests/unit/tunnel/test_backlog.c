@@ -166,6 +166,43 @@ static void the_end_of_a_blocking_stream_unblocks_and_is_delivered(void **state)
     assert_int_equal(rig->session->blocked, 0);
 }
 
+static void a_stream_that_we_end_holds_up_nobody_and_is_delivered(void **state)
+{
+    struct rig_visitor *v;
+    size_t at;
+
+    (void)state;
+    use_dialect(DIALECT_FIRST);
+    v = rig_visit_flowing(rig, STREAM_HTTPS);
+    at = block(v);
+    assert_int_equal(session_drop_grant(rig->session, "t1", __wrap_clock_unix()), 0);
+    assert_int_equal(rig->session->blocked, 0);
+    RIG_UNTIL(rig, v->in.end != WIRE_OPEN);
+    assert_true(v->in.len <= at + 5);
+}
+
+static void what_waits_behind_the_end_of_a_stream_counts_too(void **state)
+{
+    struct rig_visitor *v[6];
+
+    (void)state;
+    rig->setting.limits.backlog = 1000000;
+    for (unsigned i = 0; i < 6; i++)
+        v[i] = rig_visit_flowing(rig, STREAM_HTTPS);
+    for (unsigned i = 0; i < 5; i++) {
+        rig_say_bulk(rig, v[i], 0, 400000);
+        rig_say(rig, v[i]->cid, "end", " ", 1);
+        rig_turns(rig, 10);
+    }
+    assert_true(rig->session->backlog.bytes > 1000000);
+    rig_say_bulk(rig, v[5], 0, 200000);
+    rig_turns(rig, 10);
+    assert_int_equal(rig_count(rig, MPROXY_PAUSE, v[5]->cid), 1);
+    RIG_UNTIL(rig, rig_count(rig, MPROXY_RESUME, v[5]->cid) == 1 && !rig->session->backlog.bytes);
+    for (unsigned i = 0; i < 5; i++)
+        RIG_UNTIL(rig, v[i]->in.end == WIRE_EOF && v[i]->in.len == 400005);
+}
+
 static void a_visitor_that_takes_nothing_is_given_up(void **state)
 {
     struct rig_visitor *v = rig_visit_flowing(rig, STREAM_HTTPS);
@@ -261,6 +298,8 @@ int main(void)
         TEST(and_whose_device_cannot_pause_is_not_read_sooner),
         TEST(the_loss_of_a_blocking_visitor_unblocks),
         TEST(the_end_of_a_blocking_stream_unblocks_and_is_delivered),
+        TEST(a_stream_that_we_end_holds_up_nobody_and_is_delivered),
+        TEST(what_waits_behind_the_end_of_a_stream_counts_too),
         TEST(a_visitor_that_takes_nothing_is_given_up),
         TEST(a_visitor_that_takes_a_little_is_not),
         TEST(a_visitor_that_holds_up_its_tunnel_must_take_more),

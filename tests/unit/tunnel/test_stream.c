@@ -340,6 +340,24 @@ static void a_slow_device_holds_its_visitors_and_nothing_grows(void **state)
     wire_check(b->heard + 5, at[1], 0);
 }
 
+static void nor_do_the_first_words_of_many_visitors_pile_up(void **state)
+{
+    static uint8_t bytes[LOOP_HEADROOM + 60000];
+    size_t taken = 0;
+
+    (void)state;
+    rig->setting.limits.streams_max = RIG_VISITORS;
+    for (unsigned i = 0; i < RIG_VISITORS; i++) { /* the device does not read */
+        struct rig_visitor *v = rig_visit(rig, STREAM_HTTPS);
+
+        taken += stream_on_bytes(v->stream, bytes + LOOP_HEADROOM, 60000);
+        pump(&rig->loop);
+    }
+    assert_true(taken < RIG_VISITORS * 60000);
+    assert_true(conn_queued(rig->session->conn) <=
+                rig->setting.limits.tunnel.high + TURNS_SPARE_SUM + CONN_READ_MAX);
+}
+
 static void a_lost_tunnel_delivers_what_it_brought_and_breaks_off(void **state)
 {
     struct rig_visitor *v = rig_visit_flowing(rig, STREAM_HTTPS);
@@ -456,6 +474,30 @@ static void what_the_guard_has_stopped_is_not_tried_elsewhere(void **state)
     RIG_UNTIL(rig, v->stream->life.state == LIFE_HALF);
     lose_device();
     assert_false(rig->held);
+}
+
+/* It has been seen that the device is gone, and not been told yet. */
+static void break_device_unheard(void)
+{
+    wire_reset(rig->device);
+    rig->device = -1;
+    while (conn_write(rig->session->conn, "x", 1) == 0)
+        ;
+}
+
+static void what_comes_meanwhile_is_not_lost_on_the_way_to_the_next_try(void **state)
+{
+    static const char get[] = "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
+    static uint8_t bytes[LOOP_HEADROOM + 100];
+    struct rig_visitor *v = rig_visit(rig, STREAM_HTTP);
+    int len = snprintf((char *)bytes + LOOP_HEADROOM, 100, "%sGET /more", get);
+
+    (void)state;
+    break_device_unheard();
+    assert_int_equal(stream_on_bytes(v->stream, bytes + LOOP_HEADROOM, (size_t)len), strlen(get));
+    RIG_UNTIL(rig, rig->unserved == 1);
+    assert_true(rig->held);
+    assert_int_equal(rig->held_len, strlen(get));
 }
 
 /* What the visitor never got is counted apart: no counter ever falls. */
@@ -688,11 +730,13 @@ int main(void)
         TEST(an_error_later_breaks_the_answer_behind_its_last_byte),
         TEST(a_pause_of_the_device_stops_reading_the_visitor),
         TEST(a_slow_device_holds_its_visitors_and_nothing_grows),
+        TEST(nor_do_the_first_words_of_many_visitors_pile_up),
         TEST(a_lost_tunnel_delivers_what_it_brought_and_breaks_off),
         TEST(who_loses_the_tunnel_before_the_answer_is_tried_again_with_all_it_has_sent),
         TEST(only_what_is_safe_to_repeat_is_repeated),
         TEST(what_has_not_left_the_relay_is_no_repetition),
         TEST(what_the_guard_has_stopped_is_not_tried_elsewhere),
+        TEST(what_comes_meanwhile_is_not_lost_on_the_way_to_the_next_try),
         TEST(payload_is_counted_as_it_was_moved),
         TEST(what_comes_after_the_stop_is_dropped),
         TEST(a_silent_tcp_visitor_opens_the_local_connection),
