@@ -2,17 +2,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "tunnel/queue.h"
 #include "tunnel/tenure.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define ANSWERS_MAX 262144U /* to the device's own frames, above tunnel.high */
-#define QUEUE_MS 2          /* what waits for a device takes so long, but for ... */
-#define QUEUE_LEAST 32768U  /* ... so much */
-#define UNSENT_MS 1         /* the same with the kernel, which is first to be sent */
-#define UNSENT_LEAST 16384U
-#define UNSENT_MAX 131072U
+#define ANSWERS_MAX 262144U          /* to the device's own frames, above tunnel.high */
 #define ANSWERS_UNTRUSTED_MAX 16384U /* ... and in all to one without a token */
 
 static const struct conn_ops device_ops;
@@ -64,88 +60,14 @@ void session_forget(struct session *s, struct stream *st)
         s->ops->on_end(s->owner, SESSION_END_STREAMS, "last_stream");
 }
 
-/* Less than configured while memory is short, and for a device that is slow. */
-static struct turns_marks tunnel_marks(const struct session *s)
-{
-    struct turns_marks marks = s->setting->limits.tunnel;
-    size_t high = drain_bytes(&s->drain, QUEUE_MS);
-
-    switch (loop_memory_level(s->setting->loop)) {
-    case SUPPLY_AMPLE: break;
-    case SUPPLY_SHORT: marks = (struct turns_marks){marks.low / 2, marks.high / 2}; break;
-    case SUPPLY_OUT:
-    case SUPPLY_SPENT: return (struct turns_marks){TURNS_QUANTUM_MIN / 2, TURNS_QUANTUM_MIN};
-    }
-    if (high < QUEUE_LEAST)
-        high = QUEUE_LEAST;
-    if (high < marks.high)
-        marks = (struct turns_marks){marks.low < high / 2 ? marks.low : high / 2, high};
-    return marks;
-}
-
-/* Looks how fast the device takes what is sent, and leaves the kernel as much as it sends soon. */
-static void look_at_drain(struct session *s)
-{
-    size_t queued = conn_queued(s->conn), unsent;
-    unsigned limit = UNSENT_LEAST;
-
-    drain_note(&s->drain, s->setting->loop->now_ms, conn_wire_out(s->conn), queued,
-               turns_has_waiting(&s->turns));
-    unsent = drain_bytes(&s->drain, UNSENT_MS);
-    while (limit < unsent && limit < UNSENT_MAX)
-        limit *= 2;
-    if (limit != s->unsent_limit)
-        conn_limit_unsent(s->conn, limit);
-    s->unsent_limit = limit;
-}
-
-size_t session_room(struct session *s, struct turn *t)
-{
-    s->turns.marks = tunnel_marks(s);
-    return turns_room(&s->turns, t, s->conn ? conn_queued(s->conn) : SIZE_MAX);
-}
-
-/* Those that wait for room in the tunnel go on, in turn. */
-static void let_on(struct session *s)
-{
-    size_t queued = conn_queued(s->conn), given = 0;
-    struct turn *t;
-
-    s->turns.marks = tunnel_marks(s);
-    while ((t = turns_next(&s->turns, queued, &given)))
-        stream_on_room(LIST_OWNER(t, struct stream, turn));
-}
-
 void session_on_memory(struct session *s)
 {
     LIST_EACH (&s->streams, link)
         stream_on_memory(LIST_OWNER(link, struct stream, link));
     if (s->conn) {
         conn_update(s->conn);
-        let_on(s);
+        queue_let_on(s);
     }
-}
-
-void session_took(struct session *s, struct turn *t, size_t len)
-{
-    turns_charge(&s->turns, t, len);
-    if (s->conn && conn_queued(s->conn) == 0) /* sent at once: no on_drain() follows */
-        let_on(s);
-}
-
-uint64_t session_mark(const struct session *s)
-{
-    return s->conn ? conn_wire_out(s->conn) + conn_queued(s->conn) : 0;
-}
-
-bool session_has_passed(const struct session *s, uint64_t mark)
-{
-    return !s->conn || conn_wire_out(s->conn) >= mark;
-}
-
-bool session_had_sent(const struct session *s, uint64_t mark)
-{
-    return meter_read(&s->seat.meter, METER_WIRE_TO_DEVICE) > mark; /* let_go() has counted it */
 }
 
 void session_block(struct session *s)
@@ -381,8 +303,7 @@ static void on_drain(void *owner)
 
     count_wire(s);
     conn_update(s->conn);
-    look_at_drain(s);
-    let_on(s);
+    queue_on_drain(s);
 }
 
 static void on_eof(void *owner)
@@ -468,7 +389,6 @@ int session_new(const struct session_setting *setting, const struct session_peer
     pulse_init(&s->pulse, setting->loop->now_ms);
     s->ended_ms = setting->loop->now_ms - SESSION_GOODBYE_MS;
     list_init(&s->streams);
-    turns_init(&s->turns, setting->limits.tunnel);
     deadline_init(&s->ping, on_ping);
     tenure_init(s);
     deadline_init(&s->goodbye, on_goodbye);
@@ -476,8 +396,7 @@ int session_new(const struct session_setting *setting, const struct session_peer
     mux_init(&s->mux, &mux_ops, setting->gather, peer->dialect);
     registry_join(setting->registry, &s->seat);
     loop_start_deadline(setting->loop, &s->ping, setting->limits.pulse.interval_ms);
-    conn_limit_unsent(conn, UNSENT_MAX);
-    s->unsent_limit = UNSENT_MAX;
+    queue_init(s);
     conn_set_patience(conn, setting->limits.pulse.interval_ms + setting->limits.pulse.timeout_ms);
     conn_set_owner(conn, &device_ops, s);
     conn_settle(conn);

@@ -156,19 +156,8 @@ void session_probe(struct session *s);
 
 /* For its streams. */
 uint64_t session_admit(struct session *s, struct stream *st);
-size_t session_room(struct session *s, struct turn *t);
-void session_took(struct session *s, struct turn *t, size_t len);
 void session_block(struct session *s);
 void session_unblock(struct session *s);
 void session_forget(struct session *s, struct stream *st);
-
-/* Where the end of what has been written to the device will stand among its wire bytes, and whether
- * the socket has taken all up to such a mark.  TLS adds to queued bytes, so a mark over a long
- * queue is up to a thousandth early. */
-uint64_t session_mark(const struct session *s);
-bool session_has_passed(const struct session *s, uint64_t mark);
-
-/* Of a tunnel that is lost: whether the socket had taken anything behind such a mark. */
-bool session_had_sent(const struct session *s, uint64_t mark);
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "tunnel/backlog.h"
 #include "tunnel/hold.h"
+#include "tunnel/queue.h"
 #include "tunnel/session.h"
 
 #include <errno.h>
@@ -178,7 +179,7 @@ static size_t room(void *owner)
     if (st->state == STREAM_ALONE || st->device == STREAM_DEVICE_PAUSED ||
         (st->guard && http_guard_is_waiting(st->guard)))
         return 0;
-    return session_room(st->session, &st->turn);
+    return queue_room(st->session, &st->turn);
 }
 
 static void start_alone(struct stream *st)
@@ -189,7 +190,7 @@ static void start_alone(struct stream *st)
 static void sent_first(struct stream *st)
 {
     set_state(st, STREAM_ALONE);
-    st->first_mark = session_mark(st->session);
+    st->first_mark = queue_mark(st->session);
     start_alone(st);
 }
 
@@ -197,7 +198,7 @@ static void sent_first(struct stream *st)
 static bool is_first_queued(const struct stream *st)
 {
     return (st->state == STREAM_ALONE || st->state == STREAM_PARTING) &&
-           !session_has_passed(st->session, st->first_mark);
+           !queue_has_passed(st->session, st->first_mark);
 }
 
 /* Opens the device's local connection before the visitor has spoken.  Returns whether it could. */
@@ -216,7 +217,7 @@ static bool open_silently(struct stream *st)
 static void see_visitor_eof(struct stream *st, const char *why)
 {
     set_why(st, why);
-    st->eof_mark = session_mark(st->session);
+    st->eof_mark = queue_mark(st->session);
     if (st->state == STREAM_SILENT && !open_silently(st))
         (void)do_life(st, life_on_visitor_lost(&st->life));
     else
@@ -249,11 +250,11 @@ static size_t on_bytes(void *owner, uint8_t *in, size_t len)
     if (st->hold)
         st->hold = hold_add(st->hold, in, pass);
     if (st->to_device == 0)
-        st->start_mark = session_mark(st->session);
+        st->start_mark = queue_mark(st->session);
     if (mux_write_data(&st->session->mux, &st->mux, in, pass))
         return pass; /* the tunnel is lost, and says so soon; what is left goes along to the next */
     st->to_device += pass;
-    session_took(st->session, &st->turn, pass);
+    queue_took(st->session, &st->turn, pass);
     st->talk = STREAM_ASKED;
     count(st, METER_PAYLOAD_TO_DEVICE, pass);
     if (st->state == STREAM_SILENT)
@@ -324,7 +325,7 @@ static void let_flow(struct stream *st)
 /* As long as the request is on its way the device is not quiet, but has yet to hear it. */
 static void see_quiet(struct stream *st)
 {
-    if (session_has_passed(st->session, st->eof_mark))
+    if (queue_has_passed(st->session, st->eof_mark))
         (void)do_life(st, life_on_quiet(&st->life, answer_of(st)));
     else
         start_quiet(st);
@@ -428,7 +429,7 @@ static bool is_repeatable(const struct stream *st)
         return false;
     if (st->hold->len == 0)
         return st->life.state == LIFE_OPEN;
-    return st->to_device == 0 || !session_had_sent(st->session, st->start_mark) ||
+    return st->to_device == 0 || !queue_had_sent(st->session, st->start_mark) ||
            hold_is_repeatable(st->hold);
 }
 

@@ -69,7 +69,7 @@ struct stream {
     struct deadline timer; /* SILENT: speak first; ALONE, PARTING: may go on; else quiet */
     struct deadline stall; /* runs while bytes wait for the visitor */
     uint64_t id;           /* for logs; unique in its session */
-    uint64_t start_mark;   /* where its first byte begins on the wire; see session_mark() */
+    uint64_t start_mark;   /* where its first byte begins on the wire; see queue_mark() */
     uint64_t first_mark;   /* ALONE, PARTING: the end of the first frame */
     uint64_t eof_mark;     /* once the visitor has ended: the end of its last frame */
     uint64_t stall_from;   /* what the visitor had taken when `stall` was started */
