@@ -1,6 +1,7 @@
 #include "tunnel/registry.h"
 
 #include "base/map.h"
+#include "base/shelf.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -25,7 +26,8 @@ struct registry {
     pthread_mutex_t lock;
     struct list seats;
     size_t seat_count;
-    struct map names; /* live and away */
+    struct map names;   /* live and away */
+    struct shelf shelf; /* of struct registry_name: they outlive sessions by days */
     struct list away;
     size_t away_count;
 };
@@ -49,6 +51,7 @@ struct registry *registry_new(void)
     list_init(&r->seats);
     list_init(&r->away);
     map_init(&r->names);
+    shelf_init(&r->shelf);
     return r;
 }
 
@@ -57,12 +60,17 @@ static struct slice key_of(const struct registry_name *n)
     return slice_of(n->key, n->len);
 }
 
+static void free_name(struct registry *r, struct registry_name *n)
+{
+    shelf_free(&r->shelf, n, sizeof(*n) + n->len);
+}
+
 static void forget(struct registry *r, struct registry_name *n)
 {
     (void)map_remove(&r->names, key_of(n));
     list_remove(&n->away);
     r->away_count--;
-    free(n);
+    free_name(r, n);
 }
 
 static void forget_oldest(struct registry *r)
@@ -120,7 +128,7 @@ static bool is_live(const struct registry_name *n)
 /* A name that nobody has, as yet without claims and not in `away`.  NULL when out of memory. */
 static struct registry_name *add_name(struct registry *r, struct slice key)
 {
-    struct registry_name *n = calloc(1, sizeof(*n) + key.len);
+    struct registry_name *n = shelf_alloc(&r->shelf, sizeof(*n) + key.len);
 
     if (!n)
         return NULL;
@@ -130,7 +138,7 @@ static struct registry_name *add_name(struct registry *r, struct slice key)
     n->len = key.len;
     memcpy(n->key, key.ptr, key.len);
     if (map_put(&r->names, key_of(n), n)) {
-        free(n);
+        free_name(r, n);
         return NULL;
     }
     return n;

@@ -9,11 +9,13 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -57,6 +59,11 @@ WRAP(void *, calloc, size_t count, size_t size)
 WRAP(void *, realloc, void *old, size_t size)
 {
     return is_due(&fault->memory) ? NULL : __real_realloc(old, size);
+}
+
+WRAP(void *, aligned_alloc, size_t alignment, size_t size)
+{
+    return is_due(&fault->memory) ? NULL : __real_aligned_alloc(alignment, size);
 }
 
 WRAP(char *, strdup, const char *text)
@@ -130,6 +137,12 @@ WRAP(int, eventfd, unsigned start, int flags)
     return fails(EMFILE) ? -1 : __real_eventfd(start, flags);
 }
 
+/* All that is asked this way takes one pointer. */
+WRAP(int, ioctl, int fd, unsigned long request, void *out)
+{
+    return fails(EINVAL) ? -1 : __real_ioctl(fd, request, out);
+}
+
 WRAP(int, shutdown, int fd, int how)
 {
     return fails(ENOTCONN) ? -1 : __real_shutdown(fd, how);
@@ -143,6 +156,15 @@ WRAP(int, bind, int fd, const struct sockaddr *at, socklen_t len)
 WRAP(int, listen, int fd, int backlog)
 {
     return fails(EADDRINUSE) ? -1 : __real_listen(fd, backlog);
+}
+
+/* Each of its 20,000 rounds allocates what the one before did. */
+/* NOLINTNEXTLINE(readability-function-size): as many parameters as the real one */
+WRAP(int, PKCS5_PBKDF2_HMAC, const char *secret, int secret_len, const unsigned char *salt,
+     int salt_len, int rounds, const EVP_MD *digest, int len, unsigned char *out)
+{
+    return __real_PKCS5_PBKDF2_HMAC(secret, secret_len, salt, salt_len, rounds > 2 ? 2 : rounds,
+                                    digest, len, out);
 }
 
 static void *crypto_malloc(size_t size, const char *file, int line)
