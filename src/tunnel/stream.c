@@ -2,17 +2,13 @@
 
 #include "base/log.h"
 #include "tunnel/backlog.h"
+#include "tunnel/ending.h"
 #include "tunnel/hold.h"
 #include "tunnel/queue.h"
 #include "tunnel/session.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-/* After a visitor's FIN, how long a device that has answered may be quiet before it is over, if its
- * tunnel has more than FEW streams: on a quieter one an answer may pause for as long as any. */
-#define ANSWERED_QUIET_MS 5000
-#define FEW 64U
 
 const char *const stream_service_name[] = {
     [STREAM_HTTP] = "http",
@@ -32,28 +28,14 @@ static const struct session_limits *limits_of(const struct stream *st)
     return &st->session->setting->limits;
 }
 
-static void count(struct stream *st, enum meter_id id, uint64_t by)
+void stream_count(struct stream *st, enum meter_id id, uint64_t by)
 {
     meter_add(&st->session->seat.meter, id, by);
     if (st->claim)
         meter_add(&st->claim->meter, id, by);
 }
 
-static void uncount_open(struct stream *st)
-{
-    meter_sub(&st->session->seat.meter, METER_STREAMS_OPEN, 1);
-    if (st->claim)
-        meter_sub(&st->claim->meter, METER_STREAMS_OPEN, 1);
-}
-
-static enum life_answer answer_of(const struct stream *st)
-{
-    if (st->to_visitor == 0)
-        return LIFE_ANSWER_NONE;
-    return st->visitor && conn_queued(st->visitor) ? LIFE_ANSWER_QUEUED : LIFE_ANSWER_SENT;
-}
-
-static void set_state(struct stream *st, enum stream_state next)
+void stream_set_state(struct stream *st, enum stream_state next)
 {
     log_event(LOG_DEBUG, "stream_state", LOG_UINT("stream", st->id), LOG_INT("from", st->state),
               LOG_INT("to", next));
@@ -69,104 +51,10 @@ static void free_grave(struct grave *g)
     free(st);
 }
 
-static void log_end(const struct stream *st)
-{
-    log_event(LOG_INFO, "stream_end", LOG_UINT("tunnel", st->session->seat.id),
-              LOG_UINT("stream", st->id), LOG_STR("service", stream_service_name[st->service]),
-              LOG_STR("name", st->claim ? st->claim->host : ""), LOG_UINT("port", st->port),
-              LOG_UINT("to_device", st->to_device), LOG_UINT("to_visitor", st->to_visitor),
-              LOG_UINT("dropped", st->dropped), LOG_INT("ms", loop_of(st)->now_ms - st->opened_ms),
-              LOG_STR("why", st->why));
-}
-
-static void drop_visitor(struct stream *st)
-{
-    st->dropped = conn_queued(st->visitor);
-    count(st, METER_PAYLOAD_DROPPED, st->dropped);
-    conn_close(st->visitor);
-    st->visitor = NULL;
-}
-
-static void stream_free(struct stream *st)
-{
-    if (st->visitor)
-        drop_visitor(st);
-    backlog_end(st);
-    log_end(st);
-    deadline_stop(&st->timer);
-    deadline_stop(&st->stall);
-    turn_leave(&st->turn);
-    uncount_open(st);
-    ticket_give_back(&st->ticket);
-    st->session->mux.now_ms = loop_of(st)->now_ms;
-    mux_remove(&st->session->mux, &st->mux);
-    session_forget(st->session, st);
-    loop_bury(loop_of(st), &st->grave);
-}
-
-static void farewell(struct stream *st, enum mproxy_kind kind)
-{
-    if (st->state == STREAM_SILENT)
-        return; /* the device has never heard of it */
-    if (st->state == STREAM_ALONE) {
-        st->farewell = kind;
-        set_state(st, STREAM_PARTING); /* the timer that runs says when */
-        return;
-    }
-    (void)mux_write_end(&st->session->mux, &st->mux, kind);
-}
-
-static void start_quiet(struct stream *st)
-{
-    int64_t quiet_ms = limits_of(st)->half_close_ms;
-
-    if (st->state != STREAM_FLOWING)
-        return;
-    if (st->talk == STREAM_ANSWERED && quiet_ms > ANSWERED_QUIET_MS &&
-        st->session->stream_count > FEW)
-        quiet_ms = ANSWERED_QUIET_MS;
-    loop_start_deadline(loop_of(st), &st->timer, quiet_ms);
-}
-
-/* Does what life.h says is due, in the order of the bits.  Returns whether the stream is gone. */
-static bool do_life(struct stream *st, unsigned due)
-{
-    if (due & LIFE_SEND_END)
-        farewell(st, MPROXY_END);
-    if (due & LIFE_SEND_ERROR)
-        farewell(st, MPROXY_ERROR);
-    if (due & (LIFE_SHUT_VISITOR | LIFE_RESET_VISITOR) && st->visitor) {
-        if (due & LIFE_SHUT_VISITOR)
-            conn_finish(st->visitor);
-        else
-            conn_finish_reset(st->visitor);
-        st->visitor = NULL;
-    }
-    if (due & LIFE_START_QUIET)
-        start_quiet(st);
-    if (due & LIFE_START_LINGER) /* conn_finish() lingers by itself */
-        due |= life_on_linger_over(&st->life);
-    if (!(due & LIFE_FREE))
-        return false;
-    if (st->state != STREAM_PARTING) {
-        stream_free(st);
-        return true;
-    }
-    if (st->visitor)
-        drop_visitor(st);
-    return false;
-}
-
 static void drop_hold(struct stream *st)
 {
     free(st->hold);
     st->hold = NULL;
-}
-
-static void set_why(struct stream *st, const char *why)
-{
-    if (!st->why)
-        st->why = why;
 }
 
 /* conn_ops.room */
@@ -189,7 +77,7 @@ static void start_alone(struct stream *st)
 
 static void sent_first(struct stream *st)
 {
-    set_state(st, STREAM_ALONE);
+    stream_set_state(st, STREAM_ALONE);
     st->first_mark = queue_mark(st->session);
     start_alone(st);
 }
@@ -216,12 +104,12 @@ static bool open_silently(struct stream *st)
 /* Of a visitor that has not said a word the device need not hear, unless it may be its turn. */
 static void see_visitor_eof(struct stream *st, const char *why)
 {
-    set_why(st, why);
+    ending_note(st, why);
     st->eof_mark = queue_mark(st->session);
     if (st->state == STREAM_SILENT && !open_silently(st))
-        (void)do_life(st, life_on_visitor_lost(&st->life));
+        (void)ending_do(st, life_on_visitor_lost(&st->life));
     else
-        (void)do_life(st, life_on_visitor_eof(&st->life));
+        (void)ending_do(st, life_on_visitor_eof(&st->life));
 }
 
 /* conn_ops.on_bytes */
@@ -256,7 +144,7 @@ static size_t on_bytes(void *owner, uint8_t *in, size_t len)
     st->to_device += pass;
     queue_took(st->session, &st->turn, pass);
     st->talk = STREAM_ASKED;
-    count(st, METER_PAYLOAD_TO_DEVICE, pass);
+    stream_count(st, METER_PAYLOAD_TO_DEVICE, pass);
     if (st->state == STREAM_SILENT)
         sent_first(st);
     return pass;
@@ -281,16 +169,16 @@ static void on_lost(void *owner, int err)
     struct stream *st = owner;
 
     (void)err;
-    set_why(st, "visitor_lost");
-    (void)do_life(st, life_on_visitor_lost(&st->life));
+    ending_note(st, "visitor_lost");
+    (void)ending_do(st, life_on_visitor_lost(&st->life));
 }
 
 static void on_stall(struct deadline *d)
 {
     struct stream *st = LIST_OWNER(d, struct stream, stall);
 
-    set_why(st, "visitor_stalled");
-    (void)do_life(st, life_on_visitor_lost(&st->life));
+    ending_note(st, "visitor_stalled");
+    (void)ending_do(st, life_on_visitor_lost(&st->life));
 }
 
 /* conn_ops.on_drain */
@@ -300,7 +188,7 @@ static void on_drain(void *owner)
 
     backlog_on_taken(st);
     if (conn_queued(st->visitor) == 0)
-        (void)do_life(st, life_on_drained(&st->life));
+        (void)ending_do(st, life_on_drained(&st->life));
 }
 
 static const struct conn_ops visitor_ops = {
@@ -315,9 +203,9 @@ static const struct conn_ops visitor_ops = {
 static void let_flow(struct stream *st)
 {
     deadline_stop(&st->timer);
-    set_state(st, STREAM_FLOWING);
+    stream_set_state(st, STREAM_FLOWING);
     if (st->life.state == LIFE_HALF)
-        start_quiet(st);
+        ending_start_quiet(st);
     if (st->visitor)
         conn_update(st->visitor);
 }
@@ -326,9 +214,9 @@ static void let_flow(struct stream *st)
 static void see_quiet(struct stream *st)
 {
     if (queue_has_passed(st->session, st->eof_mark))
-        (void)do_life(st, life_on_quiet(&st->life, answer_of(st)));
+        (void)ending_do(st, life_on_quiet(&st->life, ending_answer(st)));
     else
-        start_quiet(st);
+        ending_start_quiet(st);
 }
 
 static void on_timer(struct deadline *d)
@@ -345,7 +233,7 @@ static void on_timer(struct deadline *d)
     case STREAM_FLOWING: see_quiet(st); return;
     case STREAM_PARTING:
         (void)mux_write_end(&st->session->mux, &st->mux, st->farewell);
-        stream_free(st);
+        ending_free(st);
         return;
     case STREAM_STATES: return;
     }
@@ -371,18 +259,18 @@ void stream_on_data(struct stream *st, const struct iovec *iov, unsigned iov_cou
         return; /* on_lost() follows */
     st->to_visitor += total;
     st->talk = STREAM_ANSWERED;
-    count(st, METER_PAYLOAD_TO_VISITOR, total);
+    stream_count(st, METER_PAYLOAD_TO_VISITOR, total);
     if (st->life.state == LIFE_HALF)
-        start_quiet(st);
+        ending_start_quiet(st);
     if (conn_queued(st->visitor) || deadline_is_running(&st->stall))
         backlog_look(st);
 }
 
 static void see_device_end(struct stream *st)
 {
-    set_why(st, "device_end");
+    ending_note(st, "device_end");
     backlog_end(st);
-    (void)do_life(st, life_on_device_end(&st->life, answer_of(st)));
+    (void)ending_do(st, life_on_device_end(&st->life, ending_answer(st)));
 }
 
 /* The visitor that has not had a byte is tried again with `hold`, or told why in its own language.
@@ -408,16 +296,16 @@ void stream_on_signal(struct stream *st, enum mproxy_kind kind)
     } else if (kind == MPROXY_RESUME) {
         st->device = STREAM_DEVICE_TAKES;
         if (st->life.state == LIFE_HALF) /* it has been busy with the request until now */
-            start_quiet(st);
+            ending_start_quiet(st);
         if (st->visitor)
             conn_update(st->visitor);
     } else if (kind == MPROXY_END) {
         see_device_end(st);
     } else {
-        set_why(st, "device_error");
+        ending_note(st, "device_error");
         give_up_unserved(st, NULL);
         backlog_end(st);
-        (void)do_life(st, life_on_device_error(&st->life, answer_of(st)));
+        (void)ending_do(st, life_on_device_error(&st->life, ending_answer(st)));
     }
 }
 
@@ -436,23 +324,23 @@ static bool is_repeatable(const struct stream *st)
 /* Its conn drains by itself from here on: the stream must not outlive its session. */
 void stream_on_tunnel_lost(struct stream *st)
 {
-    set_why(st, "tunnel_lost");
+    ending_note(st, "tunnel_lost");
     if (st->state == STREAM_PARTING) {
-        stream_free(st);
+        ending_free(st);
         return;
     }
     give_up_unserved(st, is_repeatable(st) ? st->hold : NULL);
-    if (!do_life(st, life_on_tunnel_lost(&st->life, LIFE_ANSWER_SENT)))
-        (void)do_life(st, life_on_drained(&st->life));
+    if (!ending_do(st, life_on_tunnel_lost(&st->life, LIFE_ANSWER_SENT)))
+        (void)ending_do(st, life_on_drained(&st->life));
 }
 
 void stream_stop(struct stream *st)
 {
     if (st->state == STREAM_PARTING)
         return;
-    set_why(st, "stopped");
+    ending_note(st, "stopped");
     backlog_end(st);
-    (void)do_life(st, life_on_stop(&st->life, answer_of(st)));
+    (void)ending_do(st, life_on_stop(&st->life, ending_answer(st)));
 }
 
 void stream_on_memory(struct stream *st)
@@ -518,8 +406,8 @@ int stream_open(struct session *s, struct claim *claim, const struct stream_requ
     turn_init(&st->turn);
     deadline_init(&st->timer, on_timer);
     deadline_init(&st->stall, on_stall);
-    count(st, METER_STREAMS, 1);
-    count(st, METER_STREAMS_OPEN, 1);
+    stream_count(st, METER_STREAMS, 1);
+    stream_count(st, METER_STREAMS_OPEN, 1);
     if (st->service == STREAM_TCP)
         loop_start_deadline(loop_of(st), &st->timer, limits_of(st)->tcp_silence_ms);
     conn_set_owner(visitor, &visitor_ops, st);

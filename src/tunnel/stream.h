@@ -109,4 +109,8 @@ void stream_on_room(struct stream *st);
  * conn keeps them then, and offers them in turn. */
 size_t stream_on_bytes(struct stream *st, uint8_t *in, size_t len);
 
+/* For its own parts: backlog and ending. */
+void stream_set_state(struct stream *st, enum stream_state next);
+void stream_count(struct stream *st, enum meter_id id, uint64_t by);
+
 #endif
