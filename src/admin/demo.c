@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "edge/credential.h"
 #include "edge/device.h"
+#include "edge/origin.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -226,7 +227,7 @@ void demo_start_client(const struct front_request *request)
 {
     if (is_device(request))
         device_start(request);
-    else if (front_is_foreign(request))
+    else if (origin_is_foreign(request->head))
         front_refuse(request, 403, "This WebSocket is for the relay's own page.");
     else
         start(request, DEMO_CLIENT);
@@ -238,7 +239,7 @@ void demo_start_admin(const struct front_request *request)
     struct slice token;
     bool is_page = http_head_field(request->head, "origin") != NULL;
 
-    if (front_is_foreign(request))
+    if (origin_is_foreign(request->head))
         front_refuse(request, 403, "This WebSocket is for the relay's own page.");
     else if (is_page && credential_find(request->head, &token, scratch) == CREDENTIAL_NONE)
         start(request, DEMO_ADMIN_UNKNOWN);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "edge/admission.h"
 #include "edge/credential.h"
+#include "edge/origin.h"
 #include "edge/ports.h"
 #include "edge/shortage.h"
 #include "edge/takeover.h"
@@ -135,7 +136,7 @@ static void on_unserved(void *owner, struct conn *visitor, enum stream_service s
     struct device *d = owner;
 
     if (!hold || visitor_retry(d->edge, visitor, hold))
-        visitor_refuse_unserved(visitor, service);
+        refusal_tell_unserved(visitor, service);
 }
 
 static void log_end(const struct device *d, const char *why)
@@ -303,7 +304,7 @@ static bool is_refused(const struct front_request *request, enum credential wher
     struct edge *e = request->edge;
     struct registry *registry = e->setting.registry;
 
-    if (front_is_foreign(request)) {
+    if (origin_is_foreign(request->head)) {
         tally_add(&e->tally, TALLY_REFUSED_FOREIGN_PAGE);
         front_refuse(request, 403, "Pages of other sites may not open a tunnel.");
         return true;

@@ -167,37 +167,6 @@ void front_refuse_busy(const struct front_request *request, int status, const ch
     front_respond_page(request, status, sentence, headers);
 }
 
-/* The port of a host that may leave it to its scheme. */
-static unsigned port_of(const struct hostname *host, unsigned usual)
-{
-    return host->port ? host->port : usual;
-}
-
-bool front_is_foreign(const struct front_request *request)
-{
-    static const char https[] = "https://", http[] = "http://";
-    const struct http_field *origin = http_head_field(request->head, "Origin");
-    const struct hostname *own = &request->head->host;
-    struct hostname page;
-    struct slice value;
-    unsigned usual;
-
-    if (!origin)
-        return false;
-    value = origin->value;
-    if (value.len > strlen(https) && memcmp(value.ptr, https, strlen(https)) == 0) {
-        value = slice_from(value, strlen(https));
-        usual = 443;
-    } else if (value.len > strlen(http) && memcmp(value.ptr, http, strlen(http)) == 0) {
-        value = slice_from(value, strlen(http));
-        usual = 80;
-    } else {
-        return true;
-    }
-    return hostname_parse_authority(value, &page) || !hostname_is_equal(&page, own) ||
-           port_of(&page, usual) != port_of(own, usual);
-}
-
 static struct slice field_value(const struct http_head *head, const char *name)
 {
     const struct http_field *field = http_head_field(head, name);

@@ -51,9 +51,6 @@ void front_refuse(const struct front_request *request, int status, const char *s
 /* For want of room: the same with Retry-After, not the same for all, lest all come back at once. */
 void front_refuse_busy(const struct front_request *request, int status, const char *sentence);
 
-/* Whether the request comes from a page of another site (an Origin that is not ours). */
-bool front_is_foreign(const struct front_request *request);
-
 /* For "WEBSOCKET" routes: checks the handshake, answers 101 and gives the conn (set its owner at
  * once); the front is gone then.  Returns NULL if it was no good and has been answered.  The bytes
  * behind the request are offered to the new owner. */

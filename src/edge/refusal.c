@@ -71,3 +71,11 @@ void refusal_tell(struct conn *conn, const struct stream_request *request, const
     case STREAM_TCP: conn_reset(conn); return;
     }
 }
+
+void refusal_tell_unserved(struct conn *conn, enum stream_service service)
+{
+    if (service == STREAM_HTTP)
+        refuse_http(conn, 502, "The device could not reach the service behind it.", NULL);
+    else
+        conn_reset(conn);
+}

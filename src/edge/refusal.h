@@ -37,4 +37,7 @@ void refusal_note_unseen(struct edge *e, uint16_t port, enum tally_id why);
 /* Takes `conn`. */
 void refusal_tell(struct conn *conn, const struct stream_request *request, const struct refusal *r);
 
+/* Tells a visitor that its device could not serve it.  Takes `conn`. */
+void refusal_tell_unserved(struct conn *conn, enum stream_service service);
+
 #endif
