@@ -198,6 +198,12 @@ static void a_visitor_that_ends_while_alone_may_still_be_answered(void **state)
     assert_int_equal(rig_count(rig, MPROXY_END, NULL), 0);
 }
 
+static void let_go_on(const struct rig_visitor *v)
+{
+    rig_say_data(rig, v, "go on");
+    RIG_UNTIL(rig, v->in.len == 5);
+}
+
 /* The whole upload counts, however late there is room for it. */
 static void all_that_a_visitor_sent_before_its_end_reaches_the_device(void **state)
 {
@@ -212,10 +218,8 @@ static void all_that_a_visitor_sent_before_its_end_reaches_the_device(void **sta
 
         at += sent > 0 ? (size_t)sent : 0;
         rig_turn(rig);
-        if (v->heard_len && v->in.len == 0) {
-            rig_say_data(rig, v, "go on");
-            RIG_UNTIL(rig, v->in.len == 5);
-        }
+        if (v->heard_len && v->in.len == 0)
+            let_go_on(v);
     }
     (void)shutdown(v->fd, SHUT_WR);
     RIG_UNTIL(rig, v->heard_len == BULK);
@@ -353,7 +357,7 @@ static void nor_do_the_first_words_of_many_visitors_pile_up(void **state)
         taken += stream_on_bytes(v->stream, bytes + LOOP_HEADROOM, 60000);
         pump(&rig->loop);
     }
-    assert_true(taken < RIG_VISITORS * 60000);
+    assert_true(taken < (size_t)RIG_VISITORS * 60000);
     assert_true(conn_queued(rig->session->conn) <=
                 rig->setting.limits.tunnel.high + TURNS_SPARE_SUM + CONN_READ_MAX);
 }
