@@ -43,7 +43,7 @@ bool routing_has_device(const struct visitor *v)
 
 static void refuse_away(struct visitor *v, int64_t last_seen_unix)
 {
-    int64_t ago = clock_unix() - last_seen_unix;
+    int64_t now = clock_unix(), ago = now > last_seen_unix ? now - last_seen_unix : 0;
     char sentence[256];
     struct refusal away = {TALLY_REFUSED_DEVICE_AWAY, 503, REFUSE_ALERT_INTERNAL_ERROR, 10,
                            sentence};
