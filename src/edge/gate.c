@@ -32,14 +32,18 @@ static void free_grave(struct grave *g)
     free(LIST_OWNER(g, struct waiter, grave));
 }
 
-/* Is no longer counted among those who wait. */
+/* Is no longer counted among those who wait.  The crowd is not over yet with the last of them. */
 static void step_out(struct waiter *w)
 {
+    struct gate *g = &w->edge->gate;
+
     if (w->state != WAITER_WAITING)
         return;
     list_remove(&w->link);
-    w->edge->gate.pending--;
+    g->pending--;
     tally_sub(&w->edge->tally, TALLY_HANDSHAKES_WAITING);
+    if (list_is_empty(&g->waiting))
+        loop_start_deadline(w->edge->loop, &g->next, CALM_MS);
 }
 
 /* Lets go of the conn, which the caller gives to somebody else. */

@@ -212,6 +212,20 @@ static void nothing_is_owed_to_those_who_went_away(void **state)
     assert_int_equal(guests[3].state, GUEST_IN);
 }
 
+static void a_crowd_is_over_when_nobody_has_waited_for_a_second(void **state)
+{
+    (void)state;
+    come(&guests[0]);
+    come(&guests[1]);
+    pass_ms(900);
+    hang_up(&guests[1]);
+    pump();
+    pass_ms(900);
+    assert_int_equal(edge.gate.state, GATE_CROWDED);
+    pass_ms(200);
+    assert_int_equal(edge.gate.state, GATE_CALM);
+}
+
 static void who_finds_the_list_full_is_told_by_an_alert(void **state)
 {
     (void)state;
@@ -296,6 +310,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(who_goes_away_while_it_waits_is_dropped_at_once, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(nothing_is_owed_to_those_who_went_away, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_crowd_is_over_when_nobody_has_waited_for_a_second, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(who_finds_the_list_full_is_told_by_an_alert, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(who_has_waited_too_long_is_told_by_an_alert, set_up,
