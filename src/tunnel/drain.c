@@ -10,12 +10,7 @@ static void look(struct drain *d, int64_t now_ms, uint64_t sent)
     if (ms < DRAIN_LOOK_MS)
         return;
     rate = (sent - d->from_bytes) * 1000 / ms + 1;
-    if (d->rate == 0)
-        d->rate = rate;
-    else if (rate < d->rate)
-        d->rate = (d->rate + rate) / 2; /* it may be a guess: a queue too long delays everybody */
-    else
-        d->rate = (d->rate * 3 + rate) / 4;
+    d->rate = d->rate ? (d->rate * 3 + rate) / 4 : rate;
     d->from_ms = now_ms;
     d->from_bytes = sent;
 }
@@ -26,8 +21,8 @@ void drain_note(struct drain *d, int64_t now_ms, uint64_t sent, size_t queued, b
         look(d, now_ms, sent);
     if (queued == 0) {
         d->state = DRAIN_EMPTY;
-        if (has_more && d->rate && d->rate < RATE_MAX)
-            d->rate += d->rate / 2 + 1;
+        if (has_more && d->rate < RATE_MAX)
+            d->rate *= 2;
     } else if (d->state == DRAIN_EMPTY) {
         d->state = DRAIN_BUSY;
         d->from_ms = now_ms;

@@ -3,8 +3,7 @@
  * What waits is first come first served, in front of whatever else comes: on a slow link a queue of
  * a mebibyte is seconds.  So a queue is measured in time: its bytes are what the device takes in
  * some milliseconds.  The rate is what was sent while the queue was never empty.  A queue that ran
- * empty while there was more to send was too short: half as much again is assumed from there on,
- * until the next look at it.
+ * empty while there was more to send was too short: twice the rate is assumed from there on.
  *
  * Threads: belongs to its session's loop.
  * Units:   bytes, milliseconds.
