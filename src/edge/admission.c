@@ -148,7 +148,7 @@ static bool take_tunnel(struct edge *e, const struct session *s, struct grant *g
     struct quota_token token = {g->subject, g->token_id};
 
     return quota_take_tunnel(e->quota, token, &g->ticket) == QUOTA_WITHIN ||
-           session_has_token(s, g->token_id);
+           session_has_token(s, g);
 }
 
 /* Takes `g`.  A token that was there already is told of again: that is what success looks like. */

@@ -126,8 +126,8 @@ int session_drop_grant(struct session *s, const char *token_id, int64_t now_unix
 /* The claim that serves `host` or `port`, or NULL. */
 struct claim *session_claim_for(struct session *s, const struct stream_request *request);
 
-/* Whether it has a grant of that token. */
-bool session_has_token(const struct session *s, const char *token_id);
+/* Whether it has a grant of the token that `like` is of. */
+bool session_has_token(const struct session *s, const struct grant *like);
 
 /* The first of its grants that names what `claim` serves. */
 const struct grant *session_grant_of(const struct session *s, const struct claim *claim);

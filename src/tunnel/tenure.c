@@ -95,12 +95,13 @@ static void drop_grant_at(struct session *s, unsigned at, int64_t now_unix)
     grant_free(g);
 }
 
-/* Where the grant of that token is, or grant_count. */
-static unsigned find_grant(const struct session *s, const char *token_id)
+/* Where the grant of the same token is, or grant_count.  Ids are unique to their subjects only. */
+static unsigned find_grant(const struct session *s, const struct grant *like)
 {
     unsigned at = 0;
 
-    while (at < s->grant_count && strcmp(s->grants[at]->token_id, token_id) != 0)
+    while (at < s->grant_count && (strcmp(s->grants[at]->token_id, like->token_id) != 0 ||
+                                   strcmp(s->grants[at]->subject, like->subject) != 0))
         at++;
     return at;
 }
@@ -120,7 +121,7 @@ static bool is_same(const struct grant *a, const struct grant *b)
 int session_take_grant(struct session *s, struct grant *grant, size_t *refused)
 {
     size_t total = grant->host_count + grant->port_count;
-    unsigned old = find_grant(s, grant->token_id);
+    unsigned old = find_grant(s, grant);
 
     if (old < s->grant_count && is_same(s->grants[old], grant))
         return -EALREADY;
@@ -175,9 +176,9 @@ static void on_expiry(struct deadline *d)
     start_expiry(s);
 }
 
-bool session_has_token(const struct session *s, const char *token_id)
+bool session_has_token(const struct session *s, const struct grant *like)
 {
-    return find_grant(s, token_id) < s->grant_count;
+    return find_grant(s, like) < s->grant_count;
 }
 
 const struct grant *session_grant_of(const struct session *s, const struct claim *claim)

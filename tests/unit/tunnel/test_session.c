@@ -315,6 +315,19 @@ static void a_renewed_token_takes_the_place_of_the_first(void **state)
     assert_int_equal(rig->released_count, 1);
 }
 
+static void but_not_that_of_another_subjects_token_of_the_same_id(void **state)
+{
+    struct grant *grant = rig_grant("another", "t1", "z.example", 0);
+    size_t refused;
+
+    (void)state;
+    assert_false(session_has_token(rig->session, grant));
+    assert_int_equal(session_take_grant(rig->session, grant, &refused), 0);
+    assert_int_equal(rig->session->grant_count, 2);
+    assert_int_equal(rig->released_count, 0);
+    assert_string_equal(served_by("a.example"), "found");
+}
+
 static void a_name_goes_with_the_last_token_that_grants_it(void **state)
 {
     (void)state;
@@ -652,6 +665,7 @@ int main(void)
         TEST(data_for_an_unknown_stream_is_answered),
         TEST(a_grant_serves_its_names_and_ports),
         TEST(a_renewed_token_takes_the_place_of_the_first),
+        TEST(but_not_that_of_another_subjects_token_of_the_same_id),
         TEST(a_name_goes_with_the_last_token_that_grants_it),
         TEST(a_refused_name_leaves_nothing_claimed),
         TEST(what_the_owner_refuses_is_undone),
