@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define MEMORY_LEAST 1048576U
+
 static int no_memory(struct config_error *why)
 {
     (void)snprintf(why->text, sizeof(why->text), "out of memory");
@@ -160,6 +162,17 @@ static int check_order(struct config_draft *d, const char *low, size_t low_value
     return config_draft_refuse(d, high_place, high, reason);
 }
 
+/* So little is a mistake in its unit, and would let nobody in. */
+static int check_memory_limit(struct config_draft *d)
+{
+    size_t limit = d->config->memory_limit;
+
+    if (limit == 0 || limit >= MEMORY_LEAST)
+        return 0;
+    return config_draft_refuse(d, d->places[find("memory_limit") - config_keys], "memory_limit",
+                               "must be 0 or at least 1MiB");
+}
+
 static int check_count(struct config_draft *d, const struct config_key *key)
 {
     if (!config_key_is_list(key) || config_list_count((char *)d->config + key->offset) >= key->min)
@@ -206,5 +219,7 @@ int config_draft_check(struct config_draft *d)
         err = check_order(d, "stream_high", c->stream_high, "stream_hard", c->stream_hard);
     if (!err)
         err = check_order(d, "tunnel_low", c->tunnel_low, "tunnel_high", c->tunnel_high);
+    if (!err)
+        err = check_memory_limit(d);
     return err;
 }

@@ -30,7 +30,8 @@ const REPORT_S = 10;
 const FAULT_MS = [400, 2500]; // from one fault of a device to the next
 const RESET_MS = 29_000; // from one reset of all visitors to the next
 const END_MS = 5000 * slowness; // an end may come so long after the last byte
-const JUDGE_MS = 6000; // so long after a stream fell short all that excuses it is known
+const JUDGE_MS = 6000; // so long after a stream fell short all that excuses it is known, mostly
+const JUDGES = 5; // how often one is judged before it is lost
 const STUCK_MS = 45_000 * slowness; // neither a byte nor an end
 const PING_S = 5 * slowness;
 const PROBE_S = 2 * slowness;
@@ -125,6 +126,7 @@ let chaos;
 let visitors;
 let parts; // of devices
 let began;
+let unjudged = 0; // streams that have fallen short
 let ending = false; // from here on no tunnel may be blamed for falling
 
 function trouble(text, { lost = 0, foreign = 0 } = {}) {
@@ -139,10 +141,19 @@ function trouble(text, { lost = 0, foreign = 0 } = {}) {
 
 function onVisitors(m) {
     if (m.what === 'fault') trouble(m.text, m);
-    else if (m.what === 'short') setTimeout(judge, JUDGE_MS, m);
+    else if (m.what === 'short') {
+        unjudged++;
+        setTimeout(judge, JUDGE_MS, m, JUDGES);
+    }
 }
 
-function judge(m) {
+// Behind a link that stands still a device learns late that its tunnel has fallen.
+function judge(m, more) {
+    if (!windows.excuses(m) && more > 1) {
+        setTimeout(judge, JUDGE_MS, m, more - 1);
+        return;
+    }
+    unjudged--;
     if (windows.excuses(m)) result.excused++;
     else trouble(`${m.text}${m.device === undefined ? '' : ` (device ${m.device} life ${m.life})`}`, m);
 }
@@ -313,7 +324,7 @@ async function finish(baseline) {
     const finished = visitors.answer('finished', STUCK_MS + 60_000);
     visitors.send({ what: 'finish' });
     await finished;
-    await new Promise((resolve) => setTimeout(resolve, JUDGE_MS + 1000));
+    await until(() => unjudged === 0, 'all to be judged', JUDGE_MS * (JUDGES + 1));
     await soon(streamsOpen);
     await soon(compareCounters);
     ending = true;

@@ -131,6 +131,7 @@ static const struct {
     {"stream_low: 1MiB", NAME ":1: stream_low: must be below stream_high"},
     {"echo: true\nstream_high: 4MiB", NAME ":2: stream_high: must be below stream_hard"},
     {"tunnel_high: 512KiB", NAME ":1: tunnel_high: must be above tunnel_low"},
+    {"memory_limit: 512", NAME ":1: memory_limit: must be 0 or at least 1MiB"},
     {"stream_high: 2MiB\nstream_hard: 2MiB", NAME ":2: stream_hard: must be above stream_high"},
 };
 
