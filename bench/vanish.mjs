@@ -80,5 +80,5 @@ for (const name of ['SIGINT', 'SIGTERM']) process.on(name, () => process.exit(1)
 console.log(Object.entries(machine()).map(([k, v]) => `${k} ${v}`).join(', '));
 console.log('bench/run.sh vanish');
 const found = await Promise.all(cases.map((one, i) => missed(folder, i, one)));
-console.log(`missed=${found.filter(Boolean).length}/${cases.length}`);
+console.log(`found=${found.filter(Boolean).length}/${cases.length}`);
 process.exit(found.every(Boolean) ? 0 : 1);
