@@ -5,7 +5,7 @@
 //     {what: 'kill', device, life}: that one, or any if `life` is missing, {what: 'close', device},
 //     {what: 'takeover', device, ms}: a second tunnel now, the first one goes in `ms`,
 //     {what: 'totals'}, {what: 'stop'}
-// to it: {what: 'up' | 'stopping' | 'down', device, life}, {what: 'fault', text, lost, foreign},
+// to it: {what: 'up' | 'stopping' | 'down', device, life, at}, {what: 'fault', text, lost, foreign},
 //     {what: 'count', received, sent, ...}, {what: 'totals', list}, {what: 'stopped'}
 import { EventEmitter } from 'node:events';
 import { classes } from '../e2e/lib/devices.mjs';
@@ -233,6 +233,9 @@ function serving(Kind) {
 
 const kinds = Object.fromEntries(Object.entries(classes).map(([k, Kind]) => [k, serving(Kind)]));
 
+// With the time, since a busy machine may read it seconds later.
+const tell = (what, device, life) => process.send({ what, device, life, at: Date.now() });
+
 // One device: its tunnel, and the next one when that is gone.
 class Host {
     constructor(spec) {
@@ -258,11 +261,11 @@ class Host {
         }
         this.tunnels.add(tunnel);
         this.current = tunnel;
-        process.send({ what: 'up', device: this.spec.device, life });
+        tell('up', this.spec.device, life);
         tunnel.closed.promise.then(() => {
             this.tunnels.delete(tunnel);
             count.pauses += tunnel.pauses.received + tunnel.pauses.sent;
-            process.send({ what: 'down', device: this.spec.device, life });
+            tell('down', this.spec.device, life);
             if (this.current === tunnel) this.connectSoon();
         });
     }
@@ -283,7 +286,7 @@ class Host {
     // Whose visitors fall short from here on, has been told.
     end(tunnel, how = () => tunnel.stop()) {
         if (!this.tunnels.has(tunnel)) return;
-        process.send({ what: 'stopping', device: this.spec.device, life: tunnel.life });
+        tell('stopping', this.spec.device, tunnel.life);
         how();
     }
 

@@ -18,8 +18,7 @@ export class Windows {
     // A fault is about to hit these tunnels of the device; by itself all that it has.
     //   ms      it is over then, and excuses nothing unless the tunnel has fallen
     //   hidden  the relay may take the tunnel for alive so long
-    open(device, { lives = this.lives.get(device), ms, hidden = 0 }) {
-        const from = Date.now();
+    open(device, { lives = this.lives.get(device), ms, hidden = 0, from = Date.now() }) {
         const { tenant } = this.devices[device];
         const to = ms ? from + ms : Infinity;
         for (const life of lives)
@@ -27,15 +26,14 @@ export class Windows {
                 known: from + hidden });
     }
 
-    up(device, life) {
+    up(device, life, now) {
         this.lives.get(device).add(life);
         for (const w of this.list)
-            if (w.device === device && w.back === Infinity && w.to !== Infinity) w.back = Date.now();
+            if (w.device === device && w.back === Infinity && w.to !== Infinity) w.back = now;
     }
 
     // Returns whether somebody had a hand in it.
-    down(device, life) {
-        const now = Date.now();
+    down(device, life, now) {
         const others = this.lives.get(device);
         others.delete(life);
         const own = this.list.filter((w) => w.device === device && w.life === life &&

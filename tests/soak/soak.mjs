@@ -160,9 +160,9 @@ function judge(m, more) {
 
 function onDevices(m) {
     if (m.what === 'fault') trouble(m.text, m);
-    else if (m.what === 'stopping') windows.open(m.device, { lives: [m.life] });
-    else if (m.what === 'up') windows.up(m.device, m.life);
-    else if (m.what === 'down' && !windows.down(m.device, m.life) && !ending)
+    else if (m.what === 'stopping') windows.open(m.device, { lives: [m.life], from: m.at });
+    else if (m.what === 'up') windows.up(m.device, m.life, m.at);
+    else if (m.what === 'down' && !windows.down(m.device, m.life, m.at) && !ending)
         trouble(`the tunnel of device ${m.device} life ${m.life} fell, and nobody had touched it`,
             { lost: 1 });
 }
