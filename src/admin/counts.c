@@ -3,7 +3,6 @@
 #include "edge/credential.h"
 
 #include <jansson.h>
-#include <stdlib.h>
 
 static void add_streams(const struct seat *s, void *arg)
 {
@@ -60,17 +59,6 @@ char *counts_write(const struct edge *e)
 
 void counts_serve(const struct front_request *request)
 {
-    char *text;
-
-    if (!credential_has_scope(request, "admin"))
-        return;
-    text = counts_write(request->edge);
-    if (text)
-        front_respond(request, &(struct front_response){.status = 200,
-                                                        .type = "application/json; charset=utf-8",
-                                                        .headers = "Cache-Control: no-store\r\n",
-                                                        .body = slice_text(text)});
-    else
-        front_refuse_busy(request, 503, "The relay is out of memory.");
-    free(text);
+    if (credential_has_scope(request, "admin"))
+        front_respond_json(request, counts_write(request->edge));
 }

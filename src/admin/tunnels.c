@@ -216,17 +216,6 @@ char *tunnels_write(struct registry *r)
 
 void tunnels_serve(const struct front_request *request)
 {
-    char *text;
-
-    if (!credential_has_scope(request, "admin"))
-        return;
-    text = tunnels_write(request->edge->setting.registry);
-    if (text)
-        front_respond(request, &(struct front_response){.status = 200,
-                                                        .type = "application/json; charset=utf-8",
-                                                        .headers = "Cache-Control: no-store\r\n",
-                                                        .body = slice_text(text)});
-    else
-        front_refuse_busy(request, 503, "The relay is out of memory.");
-    free(text);
+    if (credential_has_scope(request, "admin"))
+        front_respond_json(request, tunnels_write(request->edge->setting.registry));
 }

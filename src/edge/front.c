@@ -153,6 +153,18 @@ void front_respond_page(const struct front_request *request, int status, const c
     front_respond(request, &response);
 }
 
+void front_respond_json(const struct front_request *request, char *text)
+{
+    if (text)
+        front_respond(request, &(struct front_response){.status = 200,
+                                                        .type = "application/json; charset=utf-8",
+                                                        .headers = "Cache-Control: no-store\r\n",
+                                                        .body = slice_text(text)});
+    else
+        front_refuse_busy(request, 503, "The relay is out of memory.");
+    free(text);
+}
+
 void front_refuse(const struct front_request *request, int status, const char *sentence)
 {
     front_respond_page(request, status, sentence, "Cache-Control: no-store\r\n");

@@ -45,7 +45,10 @@ void front_respond(const struct front_request *request, const struct front_respo
 void front_respond_page(const struct front_request *request, int status, const char *sentence,
                         const char *headers);
 
-/* The same, not to be kept by anybody. */
+/* Answers with JSON, not to be kept by anybody.  Takes `text`; NULL: there was no memory for it. */
+void front_respond_json(const struct front_request *request, char *text);
+
+/* As front_respond_page(), not to be kept by anybody. */
 void front_refuse(const struct front_request *request, int status, const char *sentence);
 
 /* For want of room: the same with Retry-After, not the same for all, lest all come back at once. */
