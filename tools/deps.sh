@@ -12,7 +12,7 @@ build="gcc make cmake ninja-build pkg-config libc6-dev libssl-dev libjansson-dev
 node="ca-certificates curl openssl"
 tests="python3 clang clang-format clang-tidy libclang-rt-14-dev libcmocka-dev mandoc shellcheck"
 tests="$tests chromium valgrind"
-bench="haproxy python3 slowhttptest iptables iproute2"
+bench="haproxy python3 slowhttptest iptables iproute2 openssh-client"
 
 # Debian's node is old enough as it is; any other of 18 or later is as good.
 has_node() {
