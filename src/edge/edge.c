@@ -47,6 +47,13 @@ uint64_t edge_new_id(struct edge *e)
     return ++e->last_id * e->worker_count + e->worker;
 }
 
+int64_t edge_patience_ms(const struct edge_rules *rules)
+{
+    int64_t stall_ms = rules->limits.visitor_stall_ms;
+
+    return stall_ms > CONN_KEEPALIVE_MS ? stall_ms : CONN_KEEPALIVE_MS;
+}
+
 void edge_accept(struct edge *e, int fd, const struct address *peer, uint16_t port)
 {
     visitor_accept(e, fd, peer, port, VISITOR_ON_SHARED_PORT);

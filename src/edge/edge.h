@@ -94,6 +94,10 @@ void edge_fini(struct edge *e);
 /* A number that no visitor, front or session of any worker has had. */
 uint64_t edge_new_id(struct edge *e);
 
+/* What connections begin with, so that a visitor whose machine has vanished is found, whether or
+ * not it is owed bytes: listener.patience_ms. */
+int64_t edge_patience_ms(const struct edge_rules *rules);
+
 /* Takes `fd`, a connection that has come in on a shared port. */
 void edge_accept(struct edge *e, int fd, const struct address *peer, uint16_t port);
 

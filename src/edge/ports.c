@@ -54,6 +54,7 @@ static int start(struct edge *e, uint16_t port)
     p->grave.free = free_grave;
     p->listener.on_accept = on_accept;
     p->listener.on_trouble = on_trouble;
+    p->listener.patience_ms = edge_patience_ms(e->rules);
     address_set_port(&at, port);
     err = listener_start(&p->listener, e->loop, &at);
     if (err == -EACCES) /* of the system; ours means that it is another subject's */

@@ -80,15 +80,6 @@ static void move(struct visitor *v, const struct route *to, const uint8_t *in, s
     mailbox_send(&e->workers[to->worker].loop->mailbox, &p->parcel);
 }
 
-/* So that a visitor whose machine has vanished is found, whether or not it was owed bytes. */
-static void mind_vanishing(struct visitor *v)
-{
-    int64_t stall_ms = v->edge->rules->limits.visitor_stall_ms;
-
-    conn_set_patience(v->conn, stall_ms > CONN_KEEPALIVE_MS ? stall_ms : CONN_KEEPALIVE_MS);
-    conn_start_keepalive(v->conn);
-}
-
 /* One more stream of the token by which the name is served. */
 static enum quota_answer take_stream(struct edge *e, const struct session *s,
                                      const struct claim *claim, struct ticket *out)
@@ -123,7 +114,6 @@ static struct stream *splice(struct visitor *v, struct session *s)
         visitor_refuse(v, &refusal_streams);
         return NULL;
     }
-    mind_vanishing(v);
     err = stream_open(s, claim, &v->request, v->conn, &st);
     if (err) {
         ticket_give_back(&ticket);

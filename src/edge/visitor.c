@@ -295,6 +295,14 @@ static void reset(int fd)
     (void)close(fd);
 }
 
+/* Its first bytes have often come along: that saves waiting for the loop to say so. */
+static void start_sniffing(struct visitor *v)
+{
+    conn_look(v->conn);
+    if (v->state == VISITOR_SNIFFING)
+        loop_start_deadline(v->edge->loop, &v->sniff_by, v->edge->rules->sniff_timeout_ms);
+}
+
 void visitor_accept(struct edge *e, int fd, const struct address *peer, uint16_t port,
                     enum visitor_kind kind)
 {
@@ -327,7 +335,7 @@ void visitor_accept(struct edge *e, int fd, const struct address *peer, uint16_t
     else if (kind == VISITOR_ON_OWN_PORT)
         (void)routing_start(v, NULL, 0);
     else
-        loop_start_deadline(e->loop, &v->sniff_by, e->rules->sniff_timeout_ms);
+        start_sniffing(v);
 }
 
 void visitor_drop_silent(struct edge *e, int64_t before_ms, unsigned most)

@@ -16,8 +16,9 @@ void conn_set_interest(struct conn *c)
 
     if (!conn_is_alive(c))
         return;
-    if (c->receiving == CONN_RECEIVING && c->ops->room(c->owner) > 0)
-        interest |= LOOP_READ;
+    if (c->receiving == CONN_RECEIVING &&
+        (c->watch.interest & LOOP_READ || c->ops->room(c->owner) > 0))
+        interest |= LOOP_READ; /* stays until something comes in vain: see intake_receive() */
     loop_set_interest(c->loop, &c->watch, interest);
 }
 
@@ -70,11 +71,37 @@ void conn_shut(struct conn *c)
         outlet_shut(c);
 }
 
+static unsigned user_timeout(int64_t ms)
+{
+    return ms < INT_MAX ? (unsigned)ms : (unsigned)INT_MAX;
+}
+
 void conn_set_patience(struct conn *c, int64_t ms)
 {
-    unsigned patience_ms = ms < INT_MAX ? (unsigned)ms : (unsigned)INT_MAX;
+    unsigned patience_ms = user_timeout(ms);
 
     (void)setsockopt(c->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof(patience_ms));
+}
+
+int conn_inherit(int listening, int64_t patience_ms)
+{
+    const struct {
+        int level, name, value;
+    } options[] = {
+        {IPPROTO_TCP, TCP_NODELAY, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, CONN_IDLE_S},
+        {IPPROTO_TCP, TCP_KEEPINTVL, CONN_PROBE_S},
+        {IPPROTO_TCP, TCP_KEEPCNT, CONN_PROBES},
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, (int)user_timeout(patience_ms)},
+    };
+
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        if (setsockopt(listening, options[i].level, options[i].name, &options[i].value,
+                       sizeof(int)) == -1)
+            return -errno;
+    }
+    return 0;
 }
 
 void conn_limit_unsent(struct conn *c, unsigned bytes)
@@ -82,12 +109,9 @@ void conn_limit_unsent(struct conn *c, unsigned bytes)
     (void)setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
 }
 
-void conn_start_keepalive(struct conn *c)
+void conn_stop_keepalive(struct conn *c)
 {
-    (void)setsockopt(c->fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){CONN_IDLE_S}, sizeof(int));
-    (void)setsockopt(c->fd, IPPROTO_TCP, TCP_KEEPINTVL, &(int){CONN_PROBE_S}, sizeof(int));
-    (void)setsockopt(c->fd, IPPROTO_TCP, TCP_KEEPCNT, &(int){CONN_PROBES}, sizeof(int));
-    (void)setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
+    (void)setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &(int){0}, sizeof(int));
 }
 
 static void on_ready(struct watch *w, unsigned ready)
@@ -100,6 +124,11 @@ static void on_ready(struct watch *w, unsigned ready)
         intake_receive(c, ready);
     if (!conn_has_turn(c))
         conn_set_interest(c);
+}
+
+void conn_look(struct conn *c)
+{
+    on_ready(&c->watch, LOOP_READ);
 }
 
 static void on_turn_end(struct task *t)
@@ -193,7 +222,6 @@ int conn_new(struct loop *loop, int fd, const struct conn_ops *ops, void *owner,
     buf_init(&c->kept, &loop->pool, CONN_KEPT_MAX);
     task_init(&c->turn, on_turn_end);
     deadline_init(&c->finish_by, on_finish_by);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     err = loop_watch(loop, &c->watch, fd, LOOP_READ);
     if (err) {
         free(c);
@@ -304,6 +332,7 @@ int conn_detach(struct conn *c)
 
 void conn_close(struct conn *c)
 {
+    loop_unwatch_closing(&c->watch);
     (void)close(conn_detach(c));
 }
 

@@ -31,9 +31,9 @@
 #define CONN_SHORT_LINGER_MS 200 /* ... while descriptors are short */
 #define CONN_DRAIN_MS 60000 /* ... and before that, for it to take all that is queued, or ... */
 #define CONN_DRAIN_LEAST 1048576 /* ... so much of it, and then as long again */
-#define CONN_IDLE_S 60  /* conn_start_keepalive(): of silence, before the first probe ... */
-#define CONN_PROBE_S 15 /* ... between probes, and behind the last ... */
-#define CONN_PROBES 4   /* ... of so many */
+#define CONN_IDLE_S 60           /* conn_inherit(): of silence, before the first probe ... */
+#define CONN_PROBE_S 15          /* ... between probes, and behind the last ... */
+#define CONN_PROBES 4            /* ... of so many */
 #define CONN_KEEPALIVE_MS (INT64_C(1000) * (CONN_IDLE_S + CONN_PROBE_S * CONN_PROBES))
 #define CONN_QUEUE_MAX 67108864 /* a backstop: owners keep to marks far below */
 
@@ -53,9 +53,21 @@ struct conn_ops {
     void (*on_lost)(void *owner, int err); /* the last event; `err` is -Exxx; close it now */
 };
 
+/* Tells a listening socket what its connections are to begin with, so that nobody has to say it for
+ * each of them: they send without delay (TCP_NODELAY), are asked whether they are still there when
+ * they are silent, and are lost after CONN_KEEPALIVE_MS of that or as conn_set_patience() says.
+ * With a patience below that, Linux takes the first probe without an answer for the last, and a
+ * lost packet ends the conn: conn_stop_keepalive() then. */
+int conn_inherit(int listening, int64_t patience_ms);
+
 /* Takes over `fd`, which must be non-blocking, and stores the conn in *out.
  * On failure `fd` is still the caller's and *out is untouched. */
 int conn_new(struct loop *loop, int fd, const struct conn_ops *ops, void *owner, struct conn **out);
+
+/* Receives what may have come before the conn was there, without waiting for the loop to say so.
+ * Events come up from this call: it is made from an event of the loop's, after whatever else its
+ * caller does. */
+void conn_look(struct conn *c);
 
 /* It is to stay: see supply_settle(). */
 void conn_settle(struct conn *c);
@@ -114,10 +126,8 @@ void conn_set_patience(struct conn *c, int64_t ms);
  * served. */
 void conn_limit_unsent(struct conn *c, unsigned bytes);
 
-/* Has the system ask an idle other end whether it is still there; one that is not is lost after
- * CONN_KEEPALIVE_MS of silence.  With a patience below that, Linux takes the first probe without an
- * answer for the last, and a lost packet ends the conn. */
-void conn_start_keepalive(struct conn *c);
+/* Who has another way to find out about a silent other end needs none of the system's. */
+void conn_stop_keepalive(struct conn *c);
 
 /* Drops both halves and whatever is queued. */
 void conn_close(struct conn *c);

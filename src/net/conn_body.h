@@ -70,7 +70,8 @@ static inline bool conn_has_turn(const struct conn *c)
     return !list_is_empty(&c->turn.link);
 }
 
-/* Computes the interest in reading and writing from the queues and the owner's room. */
+/* Computes the interest in reading and writing from the queues and the owner's room.  One without
+ * room is watched on until it has something to read. */
 void conn_set_interest(struct conn *c);
 
 /* How long it waits for the other end's FIN when it is finishing. */

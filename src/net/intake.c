@@ -206,6 +206,8 @@ void intake_receive(struct conn *c, unsigned ready)
         receive_plain(c, room);
     else if (ready & LOOP_HANGUP)
         see_hangup(c);
+    else /* most have room again before more comes, and so never cost the system call */
+        loop_set_interest(c->loop, &c->watch, c->watch.interest & ~(unsigned)LOOP_READ);
 }
 
 void intake_offer_kept(struct conn *c)

@@ -1,7 +1,8 @@
 #include "net/listener.h"
 
+#include "net/conn.h"
+
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <unistd.h>
 
 #define ACCEPTS_PER_TURN 64
@@ -93,7 +94,6 @@ static int bind_socket(const struct address *at, enum sharing sharing)
         return -errno;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == -1 ||
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &shared, sizeof(shared)) == -1 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == -1 || /* is inherited */
         (at->sa.sa_family == AF_INET6 &&
          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) == -1) ||
         bind(fd, &at->sa, address_len(at)) == -1) {
@@ -104,17 +104,16 @@ static int bind_socket(const struct address *at, enum sharing sharing)
     return fd;
 }
 
-static int open_socket(const struct address *at)
+static int open_socket(const struct address *at, int64_t patience_ms)
 {
     int fd = bind_socket(at, SHARED);
+    int err = fd < 0 ? fd : conn_inherit(fd, patience_ms);
 
-    if (fd >= 0 && listen(fd, SOMAXCONN) == -1) {
-        int err = -errno;
-
+    if (!err && listen(fd, SOMAXCONN) == -1)
+        err = -errno;
+    if (err && fd >= 0)
         (void)close(fd);
-        return err;
-    }
-    return fd;
+    return err ? err : fd;
 }
 
 int listener_probe(const struct address *at)
@@ -127,23 +126,23 @@ int listener_probe(const struct address *at)
 }
 
 /* Where IPv6 is absent, every address is every IPv4 address. */
-static int open_any4(const struct address *at)
+static int open_any4(const struct address *at, int64_t patience_ms)
 {
     struct address any4 = {.in = {.sin_family = AF_INET}};
 
     if (at->sa.sa_family != AF_INET6 || !IN6_IS_ADDR_UNSPECIFIED(&at->in6.sin6_addr))
         return -EAFNOSUPPORT;
     address_set_port(&any4, address_port(at));
-    return open_socket(&any4);
+    return open_socket(&any4, patience_ms);
 }
 
 int listener_start(struct listener *l, struct loop *loop, const struct address *at)
 {
-    int fd = open_socket(at);
+    int fd = open_socket(at, l->patience_ms);
     int err;
 
     if (fd == -EAFNOSUPPORT)
-        fd = open_any4(at);
+        fd = open_any4(at, l->patience_ms);
 
     l->watch.fd = -1;
     if (fd < 0)

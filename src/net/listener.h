@@ -24,6 +24,7 @@ struct listener {
     struct deadline retry;
     struct task relief; /* a descriptor has come free */
     struct address bound;
+    int64_t patience_ms; /* that its connections begin with: conn_inherit() */
 
     /* A connection has come; `fd` is non-blocking and the callee's to close. */
     void (*on_accept)(struct listener *l, int fd, const struct address *peer);
@@ -36,8 +37,8 @@ struct listener {
 #define LISTENER_RETRY_MS 100
 #define LISTENER_CALM_MS 1000 /* without a failure: it is well again */
 
-/* Opens, binds and watches.  The caller has set the two callbacks.  Port 0 takes a free one, which
- * is in l->bound afterwards; [::] is 0.0.0.0 where IPv6 is absent. */
+/* Opens, binds and watches.  The caller has set the two callbacks and the patience.  Port 0 takes a
+ * free one, which is in l->bound afterwards; [::] is 0.0.0.0 where IPv6 is absent. */
 int listener_start(struct listener *l, struct loop *loop, const struct address *at);
 
 /* -EADDRINUSE if somebody listens on *at, even one who would share it: another relay, who would

@@ -121,6 +121,11 @@ void loop_unwatch(struct loop *l, struct watch *w)
     w->fd = -1;
 }
 
+void loop_unwatch_closing(struct watch *w)
+{
+    w->fd = -1;
+}
+
 void task_init(struct task *t, void (*run)(struct task *t))
 {
     list_init(&t->link);

@@ -88,6 +88,10 @@ int loop_watch(struct loop *l, struct watch *w, int fd, unsigned interest);
 void loop_set_interest(struct loop *l, struct watch *w, unsigned interest);
 void loop_unwatch(struct loop *l, struct watch *w);
 
+/* The same of a descriptor that is closed next: it leaves epoll with that, as it has no duplicate,
+ * and needs no system call of its own here. */
+void loop_unwatch_closing(struct watch *w);
+
 void task_init(struct task *t, void (*run)(struct task *t));
 
 /* Has `t` run at the end of this turn; once, however often it is asked for. */

@@ -118,6 +118,7 @@ int worker_listen(struct worker *w, struct address *at)
 
     l->on_accept = on_accept;
     l->on_trouble = on_trouble;
+    l->patience_ms = edge_patience_ms(w->edge->rules);
     err = listener_start(l, &w->loop, at);
     if (err)
         return err;

@@ -397,6 +397,7 @@ int session_new(const struct session_setting *setting, const struct session_peer
     registry_join(setting->registry, &s->seat);
     loop_start_deadline(setting->loop, &s->ping, setting->limits.pulse.interval_ms);
     queue_init(s);
+    conn_stop_keepalive(conn); /* the pulse finds out */
     conn_set_patience(conn, setting->limits.pulse.interval_ms + setting->limits.pulse.timeout_ms);
     conn_set_owner(conn, &device_ops, s);
     conn_settle(conn);

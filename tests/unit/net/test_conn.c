@@ -335,16 +335,46 @@ static int option(int level, int name)
     return value;
 }
 
-static void an_idle_end_is_asked_whether_it_is_there(void **state)
+static void the_patience_has_a_maximum_and_the_keepalive_stops(void **state)
 {
     (void)state;
-    conn_start_keepalive(probe.conn);
-    conn_set_patience(probe.conn, INT64_MAX);
+    assert_int_equal(conn_inherit(ends[0], 1), 0);
     assert_int_equal(option(SOL_SOCKET, SO_KEEPALIVE), 1);
+    conn_set_patience(probe.conn, INT64_MAX);
+    conn_stop_keepalive(probe.conn);
+    assert_int_equal(option(SOL_SOCKET, SO_KEEPALIVE), 0);
     assert_int_equal(option(IPPROTO_TCP, TCP_USER_TIMEOUT), INT_MAX);
-    assert_int_equal(1000 * (option(IPPROTO_TCP, TCP_KEEPIDLE) +
-                             option(IPPROTO_TCP, TCP_KEEPCNT) * option(IPPROTO_TCP, TCP_KEEPINTVL)),
-                     CONN_KEEPALIVE_MS);
+}
+
+/* What is ready in vain would be ready again and again; what is not costs no system call. */
+static void who_has_no_room_is_watched_until_something_comes(void **state)
+{
+    (void)state;
+    probe.room = 0;
+    conn_update(probe.conn);
+    assert_int_equal(probe.conn->watch.interest, LOOP_READ);
+    wire_text(peer.fd, "hello");
+    pump_times(&loop, 1);
+    assert_int_equal(probe.conn->watch.interest, 0);
+    assert_int_equal(probe.len, 0);
+    probe.room = SIZE_MAX;
+    conn_update(probe.conn);
+    assert_int_equal(probe.conn->watch.interest, LOOP_READ);
+    wait_for_bytes(5);
+}
+
+static void who_looks_gets_what_has_come_already(void **state)
+{
+    (void)state;
+    conn_look(probe.conn);
+    assert_int_equal(probe.count[PROBE_BYTES], 0);
+    wire_text(peer.fd, "hello");
+    conn_look(probe.conn);
+    assert_int_equal(probe.len, 5);
+    (void)close(peer.fd);
+    drop_peer();
+    conn_look(probe.conn);
+    assert_int_equal(probe.count[PROBE_EOF], 1);
 }
 
 static void each_half_ends_on_its_own(void **state)
@@ -717,7 +747,9 @@ int main(void)
         TEST(one_of_many_reads_its_share),
         TEST(the_queue_has_a_maximum_and_refuses_whole),
         TEST(who_takes_nothing_for_longer_than_the_patience_is_lost),
-        TEST(an_idle_end_is_asked_whether_it_is_there),
+        TEST(the_patience_has_a_maximum_and_the_keepalive_stops),
+        TEST(who_has_no_room_is_watched_until_something_comes),
+        TEST(who_looks_gets_what_has_come_already),
         TEST(each_half_ends_on_its_own),
         TEST(after_the_other_ends_end_we_may_still_send),
         TEST(a_reset_is_told_as_a_loss),

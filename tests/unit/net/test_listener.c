@@ -1,9 +1,11 @@
 #include "net/listener.h"
 
+#include "net/conn.h"
 #include "pump.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -40,7 +42,8 @@ static void open_door(struct door *d, const char *at)
 {
     struct address a;
 
-    *d = (struct door){.listener = {.on_accept = on_accept, .on_trouble = on_trouble}};
+    *d = (struct door){
+        .listener = {.on_accept = on_accept, .on_trouble = on_trouble, .patience_ms = 123456}};
     assert_int_equal(address_parse(slice_text(at), &a), 0);
     assert_int_equal(listener_start(&d->listener, &loop, &a), 0);
     assert_int_not_equal(address_port(&d->listener.bound), 0);
@@ -83,6 +86,36 @@ static void port_0_takes_a_free_one_and_visitors_come(void **state)
     fd = knock("127.0.0.1", address_port(&d.listener.bound));
     pump_until(&loop, has_accepted, &d);
     assert_int_equal(d.peer.sa.sa_family, AF_INET);
+    (void)close(fd);
+    shut_door(&d);
+}
+
+static int option(int fd, int level, int name)
+{
+    int value = -1;
+    socklen_t size = sizeof(value);
+
+    assert_int_equal(getsockopt(fd, level, name, &value, &size), 0);
+    return value;
+}
+
+/* Linux hands on what a listening socket was told: tcp(7) says so of some options only. */
+static void its_connections_begin_with_what_it_was_told(void **state)
+{
+    struct door d;
+    int fd;
+
+    (void)state;
+    open_door(&d, "127.0.0.1:0");
+    fd = knock("127.0.0.1", address_port(&d.listener.bound));
+    pump_until(&loop, has_accepted, &d);
+    assert_int_equal(option(d.fds[0], IPPROTO_TCP, TCP_NODELAY), 1);
+    assert_int_equal(option(d.fds[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 123456);
+    assert_int_equal(option(d.fds[0], SOL_SOCKET, SO_KEEPALIVE), 1);
+    assert_int_equal(1000 * (option(d.fds[0], IPPROTO_TCP, TCP_KEEPIDLE) +
+                             option(d.fds[0], IPPROTO_TCP, TCP_KEEPCNT) *
+                                 option(d.fds[0], IPPROTO_TCP, TCP_KEEPINTVL)),
+                     CONN_KEEPALIVE_MS);
     (void)close(fd);
     shut_door(&d);
 }
@@ -135,7 +168,8 @@ static void a_probe_finds_even_who_would_share(void **state)
 
 static void an_address_that_is_not_ours_is_refused(void **state)
 {
-    struct door d = {.listener = {.on_accept = on_accept, .on_trouble = on_trouble}};
+    struct door d = {
+        .listener = {.on_accept = on_accept, .on_trouble = on_trouble, .patience_ms = 123456}};
     struct address a;
 
     (void)state;
@@ -280,6 +314,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(port_0_takes_a_free_one_and_visitors_come),
+        TEST(its_connections_begin_with_what_it_was_told),
         TEST(every_address_means_ipv4_and_ipv6),
         TEST(several_may_listen_at_one_address),
         TEST(a_probe_finds_even_who_would_share),

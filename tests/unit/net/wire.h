@@ -26,7 +26,8 @@ static inline void wire_pair(int ends[2])
     ends[0] = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     assert_true(ends[0] != -1);
     assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
-    assert_int_equal(setsockopt(ends[1], IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(setsockopt(ends[i], IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)), 0);
     (void)close(listener);
 }
 
