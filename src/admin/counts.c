@@ -36,6 +36,13 @@ static int put_supply(json_t *object, const struct supply *s)
     return err ? err : put(object, "memory_max", s ? s->memory_max : 0);
 }
 
+static int put_aes(json_t *object, const struct trust *trust)
+{
+    const char *aes = trust->certificates.properties ? "vector" : "openssl";
+
+    return json_object_set_new(object, "aes", json_string(aes));
+}
+
 char *counts_write(const struct edge *e)
 {
     struct registry_counts counts = registry_count(e->setting.registry);
@@ -48,7 +55,7 @@ char *counts_write(const struct edge *e)
         tally_sum(&e->workers[i].tally, sum);
     if (!put(root, "workers", e->worker_count) && !put(root, "tunnels", counts.sessions) &&
         !put(root, "streams", streams) && !put_range(root, sum, 0, TALLY_REFUSED_FIRST) &&
-        !put_supply(root, e->loop->supply) &&
+        !put_supply(root, e->loop->supply) && !put_aes(root, e->trust) &&
         !put_range(refused, sum, TALLY_REFUSED_FIRST, TALLY_IDS) &&
         !json_object_set(root, "refused", refused))
         text = json_dumps(root, JSON_COMPACT);

@@ -45,9 +45,9 @@ static int no_passphrase(char *out, int size, int writing, void *arg)
     return -1;
 }
 
-static SSL_CTX *make_context(void)
+static SSL_CTX *make_context(const char *properties)
 {
-    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    SSL_CTX *context = SSL_CTX_new_ex(NULL, properties, TLS_server_method());
 
     if (!context)
         return NULL;
@@ -68,7 +68,7 @@ static SSL_CTX *make_context(void)
 int certificates_add(struct certificates *c, const char *chain_file, const char *key_file,
                      char why[CERTIFICATES_WHY])
 {
-    SSL_CTX *context = c->count < CERTIFICATES_MAX ? make_context() : NULL;
+    SSL_CTX *context = c->count < CERTIFICATES_MAX ? make_context(c->properties) : NULL;
     int err;
 
     if (!context) {

@@ -19,6 +19,8 @@
 struct certificates {
     SSL_CTX *contexts[CERTIFICATES_MAX]; /* [0] answers where no name fits */
     unsigned count;
+    const char *properties; /* which providers OpenSSL is to prefer, or NULL; set before the first
+                             * is added, and kept */
 };
 
 /* Adds a PEM chain and its key.  Copies what it reads. */

@@ -23,6 +23,7 @@
 #define CONFIG_LIST_MAX 256U      /* entries of any list */
 
 enum config_http { CONFIG_HTTP_FORWARD, CONFIG_HTTP_REDIRECT };
+enum config_vector_aes { CONFIG_VECTOR_AES_AUTO, CONFIG_VECTOR_AES_OFF };
 
 struct config_address {
     const char *text;       /* as it was written */
@@ -95,6 +96,7 @@ struct config {
     const char *token_issuer;   /* NULL: not checked */
     int64_t token_leeway_ms;
     struct config_certificates certificates;
+    enum config_vector_aes vector_aes; /* looked at once, when the relay starts */
 
     /* Raw TCP ports that tokens may ask for. */
     struct config_ports tcp_ports;  /* may be empty: none */

@@ -51,6 +51,9 @@ const struct config_key config_keys[] = {
      "    key: relay.example.com-key.pem\n",
      "certificate chains of the relay's own names, and their keys, as PEM files"},
 
+    {"vector_aes", CONFIG_CHOICE, AT(vector_aes), "auto", 0, 0, "auto|off",
+     "whether TLS takes AES from ipsec-mb where the processor and the build have what that needs"},
+
     {"tcp_ports", CONFIG_PORTS, AT(tcp_ports), "30000-39999", 0, CONFIG_LIST_MAX, NULL,
      "ports and ranges of ports that tokens may ask for; empty: none"},
     {"tcp_bind", CONFIG_IP, AT(tcp_bind), "::", 0, 0, NULL, "IP address those ports are opened on"},
@@ -129,7 +132,8 @@ static_assert(sizeof(config_keys) / sizeof(config_keys[0]) <= CONFIG_KEYS_MAX,
 /* CONFIG_CHOICE fields are written as unsigned. */
 static_assert(sizeof(enum log_level) == sizeof(unsigned) &&
                   sizeof(enum log_format) == sizeof(unsigned) &&
-                  sizeof(enum config_http) == sizeof(unsigned),
+                  sizeof(enum config_http) == sizeof(unsigned) &&
+                  sizeof(enum config_vector_aes) == sizeof(unsigned),
               "enums are not unsigned");
 
 #undef AT

@@ -1,6 +1,7 @@
 #include "server/relay.h"
 
 #include "base/log.h"
+#include "net/gcm_provider.h"
 #include "server/capacity.h"
 #include "server/rules.h"
 #include "server/trust_load.h"
@@ -31,6 +32,8 @@ struct relay {
     struct watch signals;
     struct deadline patience; /* of the grace, then of the last words */
     int exit_code;            /* ABANDONING */
+    OSSL_PROVIDER *aes;       /* of vectorised AES, or NULL */
+    const char *properties;   /* which say so to OpenSSL, or NULL */
     struct edge_rules rules;
     struct supply supply;
     struct registry *registry;
@@ -120,7 +123,7 @@ static void reload(struct relay *r)
         log_event(LOG_ERROR, "reload_refused", LOG_STR("why", why.text));
         return;
     }
-    if (trust_load(fresh, r->trust, &trust)) {
+    if (trust_load(fresh, r->properties, r->trust, &trust)) {
         config_free(fresh);
         log_event(LOG_ERROR, "reload_refused", LOG_STR("why", "keys and certificates stay"));
         return;
@@ -241,6 +244,16 @@ static int start(struct relay *r)
     return err;
 }
 
+static void choose_aes(struct relay *r)
+{
+    const char *why = "vector_aes is off";
+
+    if (r->config->vector_aes == CONFIG_VECTOR_AES_AUTO && !gcm_provider_start(&r->aes, &why))
+        r->properties = GCM_PROVIDER_PROPERTIES;
+    log_event(LOG_INFO, "aes_chosen", LOG_STR("aes", r->properties ? "vector" : "openssl"),
+              LOG_STR("why", why));
+}
+
 static int prepare(struct relay *r)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -257,10 +270,11 @@ static int prepare(struct relay *r)
         return err;
     deadline_init(&r->patience, on_patience);
     err = watch_signals(r);
+    choose_aes(r);
     if (!err)
         err = rules_init(&r->rules, r->config, r->worker_count);
     if (!err)
-        err = trust_load(r->config, NULL, &r->trust);
+        err = trust_load(r->config, r->properties, NULL, &r->trust);
     r->registry = registry_new();
     r->quota = quota_new(&r->rules.quota);
     return err ? err : r->registry && r->quota ? 0 : -ENOMEM;
@@ -279,6 +293,7 @@ static void finish(struct relay *r)
     rules_fini(&r->rules);
     trust_free(r->trust);
     trust_free(r->old_trust);
+    gcm_provider_stop(r->aes);
     config_free(r->reloaded);
     config_free(r->old_reloaded);
     free(r->workers);

@@ -75,7 +75,8 @@ static int load_certificates(const struct config *config, struct state *state, s
     return config->certificates.count ? 0 : add_own_certificate(config, state, &t->certificates);
 }
 
-int trust_load(const struct config *config, const struct trust *old, struct trust **out)
+int trust_load(const struct config *config, const char *properties, const struct trust *old,
+               struct trust **out)
 {
     struct trust *t = calloc(1, sizeof(*t));
     struct state state = {.folder = -1};
@@ -92,6 +93,7 @@ int trust_load(const struct config *config, const struct trust *old, struct trus
         .leeway = config->token_leeway_ms / 1000,
         .exp = config->token_require_exp ? JWT_EXP_REQUIRED : JWT_EXP_OPTIONAL,
     };
+    t->certificates.properties = properties;
     err = load_keys(config, &state, t);
     if (!err)
         err = load_certificates(config, &state, t);

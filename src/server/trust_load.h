@@ -11,8 +11,10 @@
 #include "edge/trust.h"
 #include "server/config.h"
 
-/* Gives *out: trust_free() it.  TLS tickets of `old` (may be NULL) stay good. Keeps `config`. */
-int trust_load(const struct config *config, const struct trust *old, struct trust **out);
+/* Gives *out: trust_free() it.  TLS tickets of `old` (may be NULL) stay good.  Keeps `config` and
+ * `properties`: those of the providers that TLS is to prefer, or NULL. */
+int trust_load(const struct config *config, const char *properties, const struct trust *old,
+               struct trust **out);
 void trust_free(struct trust *t);
 
 #endif

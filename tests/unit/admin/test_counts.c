@@ -19,6 +19,7 @@ static void every_counter_is_there_and_summed_over_the_workers(void **state)
     struct registry *registry = registry_new();
     struct seat seat = {.id = 1};
     static struct supply supply = {.descriptors_max = 9, .memory_max = 99};
+    static struct trust trust = {.certificates.properties = "?provider=any"};
     static struct loop loop;
     json_t *document;
     const json_t *refused;
@@ -28,6 +29,7 @@ static void every_counter_is_there_and_summed_over_the_workers(void **state)
     assert_true(edges && registry);
     loop.supply = &supply;
     edges[0].loop = &loop;
+    edges[0].trust = &trust;
     edges[0].workers = edges;
     edges[0].worker_count = 2;
     edges[0].setting.registry = registry;
@@ -46,6 +48,7 @@ static void every_counter_is_there_and_summed_over_the_workers(void **state)
     assert_int_equal(number_in(document, "workers"), 2);
     assert_int_equal(number_in(document, "descriptors_max"), 9);
     assert_int_equal(number_in(document, "memory_max"), 99);
+    assert_string_equal(json_string_value(json_object_get(document, "aes")), "vector");
     assert_int_equal(number_in(document, "tunnels"), 1);
     assert_int_equal(number_in(document, "streams"), 3);
     refused = json_object_get(document, "refused");

@@ -62,6 +62,7 @@ static const struct {
     {"sniff_timeout: 106751991168d",
      NAME ":1: sniff_timeout: not a time like 500ms, 10s or 5m (100ms to 5m)"},
     /* words */
+    {"vector_aes: on", NAME ":1: vector_aes: not one of the choices (auto or off)"},
     {"http: Forward", NAME ":1: http: not one of the choices (forward or redirect)"},
     {"log_level: trace", NAME ":1: log_level: not one of the choices (error, warn, info or debug)"},
     {"echo: yes", NAME ":1: echo: neither true nor false (true or false)"},
@@ -180,6 +181,7 @@ static void a_file_without_a_word_is_the_defaults(void **state)
         assert_int_equal(c->workers, 0);
         assert_int_equal(c->log_level, LOG_INFO);
         assert_int_equal(c->http, CONFIG_HTTP_FORWARD);
+        assert_int_equal(c->vector_aes, CONFIG_VECTOR_AES_AUTO);
         assert_int_equal(c->sniff_bytes, 65536);
         assert_int_equal(c->sniff_timeout_ms, 5000);
         assert_int_equal(c->stream_low, 262144);
@@ -205,6 +207,7 @@ static void a_file_sets_what_it_names(void **state)
                              "log_format: json\n"
                              "log_level: debug\n"
                              "http: redirect\n"
+                             "vector_aes: off\n"
                              "keys:\n"
                              "  - kid: main\n"
                              "    secret: 'shhhhh'\n"
@@ -233,6 +236,7 @@ static void a_file_sets_what_it_names(void **state)
     assert_int_equal(c->log_format, LOG_JSON);
     assert_int_equal(c->log_level, LOG_DEBUG);
     assert_int_equal(c->http, CONFIG_HTTP_REDIRECT);
+    assert_int_equal(c->vector_aes, CONFIG_VECTOR_AES_OFF);
     assert_int_equal(c->keys.count, 3);
     assert_string_equal(c->keys.at[0].kid, "main");
     assert_string_equal(c->keys.at[0].secret, "shhhhh");
