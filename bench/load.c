@@ -34,6 +34,7 @@ static const char help[] =
     "    --raw-port PORT    put into the token\n"
     "    --frame BYTES      64 to 65536, headers included (16384)\n"
     "    --messages 1|2     WebSocket messages in a frame: clients up to 0.19, or later (1)\n"
+    "    --forward PORT     to a service there, which may be another --service (one tunnel only)\n"
     "    --resume           handshakes with the relay's last ticket\n"
     "  --service PORT       plain TCP, for a tunnel that brings its own client\n"
     "  --legs PORT          TLS connections to a proxy that ends TLS, one for each visitor\n"
@@ -105,18 +106,18 @@ static const char *const bys[] = {"host", "port", "sni", NULL};
 static const char *const besides[] = {"down", "up", "stall", NULL};
 
 static const struct option longs[] = {
-    {"relay", 1, NULL, 'r'},    {"service", 1, NULL, 's'},     {"legs", 1, NULL, 'l'},
-    {"tunnels", 1, NULL, 't'},  {"names", 1, NULL, 'n'},       {"secret", 1, NULL, 'S'},
-    {"token", 1, NULL, 'T'},    {"raw-port", 1, NULL, 'R'},    {"frame", 1, NULL, 'f'},
-    {"messages", 1, NULL, 'm'}, {"resume", 0, NULL, 'u'},      {"burst", 1, NULL, 'b'},
-    {"unsent", 1, NULL, 'U'},   {"visit", 1, NULL, 'v'},       {"accept", 1, NULL, 'a'},
-    {"by", 1, NULL, 'y'},       {"visitors", 1, NULL, 'V'},    {"request", 1, NULL, 'q'},
-    {"answer", 1, NULL, 'A'},   {"pause", 1, NULL, 'p'},       {"beside", 1, NULL, 'B'},
-    {"besides", 1, NULL, 'N'},  {"elsewhere", 0, NULL, 'E'},   {"work", 1, NULL, 'w'},
-    {"warm", 1, NULL, 'W'},     {"seconds", 1, NULL, 'e'},     {"amount", 1, NULL, 'M'},
-    {"hold", 0, NULL, 'H'},     {"watch", 1, NULL, 'P'},       {"cpu", 1, NULL, 'c'},
-    {"key", 1, NULL, 'k'},      {"certificate", 1, NULL, 'C'}, {"help", 0, NULL, 'h'},
-    {NULL, 0, NULL, 0}};
+    {"relay", 1, NULL, 'r'},   {"service", 1, NULL, 's'},  {"legs", 1, NULL, 'l'},
+    {"tunnels", 1, NULL, 't'}, {"names", 1, NULL, 'n'},    {"secret", 1, NULL, 'S'},
+    {"token", 1, NULL, 'T'},   {"raw-port", 1, NULL, 'R'}, {"frame", 1, NULL, 'f'},
+    {"forward", 1, NULL, 'F'}, {"messages", 1, NULL, 'm'}, {"resume", 0, NULL, 'u'},
+    {"burst", 1, NULL, 'b'},   {"unsent", 1, NULL, 'U'},   {"visit", 1, NULL, 'v'},
+    {"accept", 1, NULL, 'a'},  {"by", 1, NULL, 'y'},       {"visitors", 1, NULL, 'V'},
+    {"request", 1, NULL, 'q'}, {"answer", 1, NULL, 'A'},   {"pause", 1, NULL, 'p'},
+    {"beside", 1, NULL, 'B'},  {"besides", 1, NULL, 'N'},  {"elsewhere", 0, NULL, 'E'},
+    {"work", 1, NULL, 'w'},    {"warm", 1, NULL, 'W'},     {"seconds", 1, NULL, 'e'},
+    {"amount", 1, NULL, 'M'},  {"hold", 0, NULL, 'H'},     {"watch", 1, NULL, 'P'},
+    {"cpu", 1, NULL, 'c'},     {"key", 1, NULL, 'k'},      {"certificate", 1, NULL, 'C'},
+    {"help", 0, NULL, 'h'},    {NULL, 0, NULL, 0}};
 
 static void set_far(enum far far, uint16_t port)
 {
@@ -170,6 +171,7 @@ static void set_number(int what, unsigned number)
     case 't': options.tunnels = number; break;
     case 'n': options.names = number; break;
     case 'R': options.raw_port = (uint16_t)number; break;
+    case 'F': options.forward_port = (uint16_t)number; break;
     case 'f': options.frame = number; break;
     case 'm': options.messages = number; break;
     case 'b': options.burst = number; break;
@@ -215,6 +217,8 @@ static void read_options(int argc, char **argv)
         options.visit_port = options.far_port;
     if (options.far == FAR_RELAY && !options.token && !options.secret_file)
         die("devices need --secret or --token");
+    if (options.forward_port && (options.far != FAR_RELAY || options.tunnels != 1))
+        die("--forward is for one tunnel");
     if (options.frame < 64 || options.frame > 65536 || options.names == 0)
         die("--frame is 64 to 65536, --names at least 1");
     if (options.work == WORK_NONE || (options.work == WORK_HANDSHAKES && options.by != BY_ACCEPT))

@@ -36,9 +36,10 @@ struct options {
     uint16_t far_port;
     unsigned tunnels, names;
     const char *token, *secret_file;
-    uint16_t raw_port; /* in the token; 0: none */
-    unsigned frame;    /* bytes, headers included */
-    unsigned messages; /* WebSocket messages in a frame: 1 or 2 */
+    uint16_t raw_port;     /* in the token; 0: none */
+    uint16_t forward_port; /* of a service of another process; 0: the one that is built in */
+    unsigned frame;        /* bytes, headers included */
+    unsigned messages;     /* WebSocket messages in a frame: 1 or 2 */
     bool resumes;
     unsigned burst;  /* bytes in one go of a link */
     unsigned unsent; /* TCP_NOTSENT_LOWAT of links; 0: as it is */

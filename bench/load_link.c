@@ -2,6 +2,7 @@
 
 #include "load.h"
 #include "load_count.h"
+#include "load_forward.h"
 #include "load_talk.h"
 #include "load_tunnel.h"
 #include "load_visitor.h"
@@ -161,6 +162,8 @@ void link_flush(struct link *l)
         keep_rest(l, out + sent, out_len - sent);
     out_len = 0;
     source_watch(&l->source, EPOLLIN | (l->rest_len || l->turn ? EPOLLOUT : 0U));
+    if (!l->rest_len)
+        forwards_wake();
 }
 
 void link_put(struct link *l, const uint8_t *bytes, size_t len)

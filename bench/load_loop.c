@@ -15,6 +15,8 @@
 #define DEAD_MAX 65536U
 #define ADDRESSES 250U
 
+void (*loop_at_end)(void);
+
 static int epoll_fd = -1;
 static void *dead[DEAD_MAX];
 static unsigned dead_count;
@@ -135,6 +137,8 @@ void loop_turn(int wait_ms)
         if (s->fd != -1)
             s->on_events(s, events[i].events);
     }
+    if (loop_at_end)
+        loop_at_end();
     while (dead_count)
         free(dead[--dead_count]);
 }

@@ -38,7 +38,9 @@ int listen_on(uint16_t port);
 /* Whether a connect that was begun has come to a good end; to be asked once writable. */
 int dial_error(int fd);
 
-/* One turn: waits for at most `wait_ms`, then tells each source what happened to it. */
+/* One turn: waits for at most `wait_ms`, then tells each source what happened to it, and at the end
+ * calls `loop_at_end` if there is one. */
+extern void (*loop_at_end)(void);
 void loop_turn(int wait_ms);
 
 /* Calls free() at the end of the turn. */

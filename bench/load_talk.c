@@ -2,6 +2,7 @@
 
 #include "load.h"
 #include "load_count.h"
+#include "load_forward.h"
 #include "load_link.h"
 #include "load_pattern.h"
 #include "load_tunnel.h"
@@ -53,6 +54,8 @@ void talk_free(struct talk *t)
 {
     t->state = TALK_OVER;
     mind_ring(t);
+    if (t->forward)
+        forward_free(t->forward);
     free(t);
 }
 
@@ -60,6 +63,8 @@ void talk_set_paused(struct talk *t, bool is_paused)
 {
     t->is_paused = is_paused;
     mind_ring(t);
+    if (t->forward)
+        forward_set_paused(t->forward, is_paused);
 }
 
 static void say(struct talk *t, const uint8_t *bytes, size_t len)
@@ -206,6 +211,12 @@ static size_t take_hello(struct talk *t, const uint8_t *in, size_t len)
 
 void talk_take(struct talk *t, const uint8_t *in, size_t len)
 {
+    if (options.forward_port) {
+        if (!t->forward)
+            t->forward = forward_new(t);
+        forward_take(t->forward, in, len);
+        return;
+    }
     while (len) {
         size_t used = len;
 

@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct forward;
 struct link;
 
 enum talk_state { TALK_HEAD, TALK_DOWN, TALK_UP, TALK_ECHO, TALK_OVER };
@@ -32,6 +33,7 @@ struct talk {
     bool is_paused;
     unsigned skip; /* of a ClientHello */
     uint64_t seed, at, bytes;
+    struct forward *forward; /* to another process, in place of all this */
     struct head head;
     uint8_t cid_len, tail_len; /* of a tunnel's: how its frames begin and end their headers */
     char cid[96], tail[120];

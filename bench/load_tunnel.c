@@ -158,18 +158,19 @@ static void send_small(struct link *l, uint8_t opcode, const void *bytes, size_t
     link_put(l, frame, at + len);
 }
 
-/* The end of a talk as the clients from 0.20 on say it: no body. */
-static void send_end(struct talk *t)
+/* As the clients from 0.20 on say it: no body. */
+void tunnel_say_word(struct talk *t, const char *word)
 {
     uint8_t head[2 + 255];
     char tail[128];
     const char *port = memchr(t->tail + 1, ',', t->tail_len - 1U); /* ",https,443,name" */
-    size_t rest = port ? (size_t)(t->tail + t->tail_len - port) : 0;
+    size_t rest = port ? (size_t)(t->tail + t->tail_len - port) : 0, len = strlen(word);
 
-    memcpy(tail, ",end", 4);
+    tail[0] = ',';
+    memcpy(tail + 1, word, len++);
     if (port)
-        memcpy(tail + 4, port, rest);
-    send_small(t->link, WS_BINARY, head, write_mp(head, t, tail, 4 + rest, 0));
+        memcpy(tail + len, port, rest);
+    send_small(t->link, WS_BINARY, head, write_mp(head, t, tail, len + rest, 0));
 }
 
 static struct talk **place_of(const struct link *l, const char *cid, size_t len)
@@ -197,7 +198,7 @@ static void remove_talk(struct talk *t)
 /* Its talk is removed once the frame that it ended in has been read. */
 void tunnel_say_end(struct talk *t)
 {
-    send_end(t);
+    tunnel_say_word(t, "end");
 }
 
 void tunnel_free(struct link *l)
@@ -307,7 +308,7 @@ static void end_frame(struct link *l)
     } else if (u->kind == KIND_PAUSE || u->kind == KIND_RESUME) {
         talk_set_paused(u->talk, u->kind == KIND_PAUSE);
     } else if (u->kind == KIND_END) {
-        send_end(u->talk);
+        tunnel_say_end(u->talk);
         remove_talk(u->talk);
     } else if (u->kind == KIND_DATA && u->talk->state == TALK_OVER) {
         remove_talk(u->talk);

@@ -23,6 +23,7 @@ bool tunnel_take(struct link *l, uint8_t *in, size_t len);
 void tunnel_say(struct talk *t, const uint8_t *bytes, size_t len);
 void tunnel_say_pattern(struct talk *t, size_t len);
 void tunnel_say_end(struct talk *t);
+void tunnel_say_word(struct talk *t, const char *word); /* "pause", "resume" */
 
 /* How many bytes of a talk fit into a frame of options.frame bytes. */
 size_t tunnel_body_max(const struct talk *t);
