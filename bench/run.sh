@@ -13,6 +13,8 @@
 #   big     BYTES=4294967297 up and down through one tunnel: counters and memory
 #   loss    transfers of BYTES by each of four visitors while 1 % and 5 % of all packets are lost
 #   vanish  how soon machines are missed that go without a word
+#   tunnels  rvpn beside other tunnels: ROUNDS=5, EACH=1 second, ONLY=part,of,names; installs first,
+#           in ~/.cache/rvpn-bench, those that go, cargo, npm and apt have
 #
 #   RVPN_BIN  the relay, if it is not build/release/rvpn
 #
@@ -36,6 +38,10 @@ done
     npm ci --prefix "$tree/examples/node-device" --no-audit --no-fund --silent ||
     die 'npm could not fetch the packages of examples/node-device'
 mkdir -p "$tree/build/bench"
+if [ "${BENCH_INSIDE:-}" != 1 ] && [[ " $* " = *' tunnels '* ]]; then
+    [ -x "${LOAD:-$tree/build/release/load}" ] || die 'there is no load; build it with: make build'
+    node "$tree/bench/peers/install.mjs"
+fi
 if [ "${BENCH_INSIDE:-}" != 1 ] && unshare -nm true 2>/dev/null; then
     BENCH_INSIDE=1 exec unshare -nm "$0" "$@"
 fi
@@ -53,7 +59,7 @@ cc -O2 -D_GNU_SOURCE -pthread "$tree/bench/fair_visitors.c" -o "$tree/build/benc
 [ $# -gt 0 ] || set -- bulk memory
 for what in "$@"; do
     case $what in
-        bulk | fair | memory | aborted | storm | slow | big) ;;
+        bulk | fair | memory | aborted | storm | slow | big | tunnels) ;;
         loss | vanish) [ "${BENCH_INSIDE:-}" = 1 ] || die "only root can drop packets for $what" ;;
         *) die "unknown argument $what" ;;
     esac
