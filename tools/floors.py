@@ -24,7 +24,7 @@ FLOORS = [
 # What crosses threads, and the only files (without suffix) that may do so.
 SHARED = [
     ("a lock", re.compile(r"\bpthread_(mutex|rwlock|cond|spin)_?\w*"),
-     {"tunnel/registry", "net/mailbox", "edge/quota"}),
+     {"base/slab", "tunnel/registry", "net/mailbox", "edge/quota"}),
     ("an atomic", re.compile(r"\b_Atomic\b|\bstdatomic\.h\b|\batomic_\w+|\b__(atomic|sync)_\w+"),
      {"meter/meter", "meter/tally", "tunnel/registry", "net/mailbox", "net/supply"}),
 ]

@@ -1,10 +1,11 @@
 #include "base/map.h"
 
+#include "base/slab.h"
+
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/random.h>
 
-#define SLOTS_MIN 16
+#define SLOTS_MIN 4
 
 static uint64_t rotate(uint64_t x, unsigned by)
 {
@@ -25,7 +26,7 @@ static void sip_round(uint64_t v[4])
 }
 
 /* SipHash-1-3 (Aumasson and Bernstein, 2012). */
-static uint64_t hash_key(const struct map *m, struct slice key)
+static uint32_t hash_key(const struct map *m, struct slice key)
 {
     uint64_t v[4] = {m->seed[0] ^ 0x736f6d6570736575, m->seed[1] ^ 0x646f72616e646f6d,
                      m->seed[0] ^ 0x6c7967656e657261, m->seed[1] ^ 0x7465646279746573};
@@ -48,7 +49,7 @@ static uint64_t hash_key(const struct map *m, struct slice key)
     sip_round(v);
     sip_round(v);
     sip_round(v);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
+    return (uint32_t)(v[0] ^ v[1] ^ v[2] ^ v[3]);
 }
 
 void map_init(struct map *m)
@@ -61,18 +62,23 @@ void map_init(struct map *m)
 
 void map_fini(struct map *m)
 {
-    free(m->slots);
+    slab_free(m->slots);
     *m = (struct map){0};
 }
 
+static struct slice key_of(const struct map_slot *slot)
+{
+    return slice_of(slot->key, slot->len);
+}
+
 /* The slot that holds `key`, or the free one where it belongs. */
-static struct map_slot *slot_for(const struct map *m, struct slice key, uint64_t hash)
+static struct map_slot *slot_for(const struct map *m, struct slice key, uint32_t hash)
 {
     size_t mask = m->size - 1;
     size_t at = hash & mask;
 
     while (m->slots[at].value &&
-           (m->slots[at].hash != hash || !slice_is_equal(m->slots[at].key, key)))
+           (m->slots[at].hash != hash || !slice_is_equal(key_of(&m->slots[at]), key)))
         at = (at + 1) & mask;
     return &m->slots[at];
 }
@@ -86,22 +92,22 @@ static int resize(struct map *m, size_t size)
 {
     struct map bigger = *m;
 
-    bigger.slots = calloc(size, sizeof(*bigger.slots));
+    bigger.slots = slab_zalloc(size * sizeof(*bigger.slots));
     if (!bigger.slots)
         return -ENOMEM;
     bigger.size = size;
     for (size_t i = 0; i < m->size; i++) {
         if (m->slots[i].value)
-            *slot_for(&bigger, m->slots[i].key, m->slots[i].hash) = m->slots[i];
+            *slot_for(&bigger, key_of(&m->slots[i]), m->slots[i].hash) = m->slots[i];
     }
-    free(m->slots);
+    slab_free(m->slots);
     *m = bigger;
     return 0;
 }
 
 int map_put(struct map *m, struct slice key, void *value)
 {
-    uint64_t hash = hash_key(m, key);
+    uint32_t hash = hash_key(m, key);
     struct map_slot *slot;
 
     if ((m->count + 1) * 4 > m->size * 3) {
@@ -113,7 +119,7 @@ int map_put(struct map *m, struct slice key, void *value)
     slot = slot_for(m, key, hash);
     if (!slot->value)
         m->count++;
-    *slot = (struct map_slot){key, value, hash};
+    *slot = (struct map_slot){key.ptr, value, (uint32_t)key.len, hash};
     return 0;
 }
 
@@ -147,8 +153,13 @@ void *map_remove(struct map *m, struct slice key)
         return NULL;
     close_gap(m, (size_t)(slot - m->slots));
     m->count--;
-    if (m->size > SLOTS_MIN && m->count * 8 < m->size)
+    if (m->count == 0) { /* of maps that each connection has, most are empty */
+        slab_free(m->slots);
+        m->slots = NULL;
+        m->size = 0;
+    } else if (m->size > SLOTS_MIN && m->count * 8 < m->size) {
         (void)resize(m, m->size / 2); /* too big is harmless */
+    }
     return value;
 }
 

@@ -13,13 +13,14 @@
 #include "base/slice.h"
 
 struct map_slot {
-    struct slice key;
+    const uint8_t *key;
     void *value; /* NULL: the slot is free */
-    uint64_t hash;
+    uint32_t len;
+    uint32_t hash;
 };
 
 struct map {
-    struct map_slot *slots; /* NULL until the first map_put() */
+    struct map_slot *slots; /* NULL while the map is empty */
     size_t size;            /* number of slots: 0 or a power of two */
     size_t count;
     uint64_t seed[2];

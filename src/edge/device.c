@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/slab.h"
 #include "edge/admission.h"
 #include "edge/credential.h"
 #include "edge/origin.h"
@@ -32,7 +33,7 @@ static const struct admission_refusal refusal_pairing = {
 
 static void free_grave(struct grave *g)
 {
-    free(LIST_OWNER(g, struct device, grave));
+    slab_free(LIST_OWNER(g, struct device, grave));
 }
 
 struct session *device_session(struct edge *e, uint64_t session_id)
@@ -245,7 +246,7 @@ static int start_session(struct device *d, const struct front_request *request, 
 
 static struct device *device_new(const struct front_request *request, struct conn *conn)
 {
-    struct device *d = calloc(1, sizeof(*d));
+    struct device *d = slab_zalloc(sizeof(*d));
 
     if (d) {
         d->edge = request->edge;
@@ -255,7 +256,7 @@ static struct device *device_new(const struct front_request *request, struct con
         deadline_init(&d->auth_by, on_auth_by);
     }
     if (!d || start_session(d, request, conn)) {
-        free(d);
+        slab_free(d);
         conn_close(conn);
         return NULL;
     }

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/slab.h"
 #include "edge/names.h"
 #include "edge/refuse.h"
 #include "proto/http_body.h"
@@ -43,7 +44,7 @@ static const struct conn_ops front_ops;
 
 static void free_grave(struct grave *g)
 {
-    free(LIST_OWNER(g, struct front, grave));
+    slab_free(LIST_OWNER(g, struct front, grave));
 }
 
 /* Has been heard of: the edge's fronts stand in the order in which that was. */
@@ -420,10 +421,10 @@ static int start_tls(const struct edge *e, struct conn *conn, const char *name)
 void front_start(struct edge *e, struct conn *conn, const struct stream_request *request,
                  enum front_kind kind)
 {
-    struct front *f = calloc(1, sizeof(*f));
+    struct front *f = slab_zalloc(sizeof(*f));
 
     if (!f || (kind == FRONT_TLS && start_tls(e, conn, request->host.text))) {
-        free(f);
+        slab_free(f);
         tally_add(&e->tally, TALLY_REFUSED_NO_RESOURCES);
         conn_close(conn);
         return;

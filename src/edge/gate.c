@@ -1,6 +1,7 @@
 #include "edge/gate.h"
 
 #include "base/log.h"
+#include "base/slab.h"
 #include "edge/front.h"
 #include "edge/refuse.h"
 
@@ -29,7 +30,7 @@ static const struct conn_ops waiter_ops;
 
 static void free_grave(struct grave *g)
 {
-    free(LIST_OWNER(g, struct waiter, grave));
+    slab_free(LIST_OWNER(g, struct waiter, grave));
 }
 
 /* Is no longer counted among those who wait.  The crowd is not over yet with the last of them. */
@@ -186,7 +187,7 @@ static const struct conn_ops waiter_ops = {
 /* Returns whether there was memory for it. */
 static bool wait(struct edge *e, struct conn *conn, const struct stream_request *request)
 {
-    struct waiter *w = calloc(1, sizeof(*w));
+    struct waiter *w = slab_zalloc(sizeof(*w));
 
     if (!w)
         return false;

@@ -3,6 +3,7 @@
 #include "base/bucket.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "base/slab.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -76,7 +77,7 @@ static struct slice slice_of_key(const struct key *k)
 static void forget(struct quota *q, struct holder *h)
 {
     (void)map_remove(&q->holders, slice_of(h->key, h->key_len));
-    free(h);
+    slab_free(h);
 }
 
 /* The holder under that key, a new one if there was none; NULL when out of memory. */
@@ -86,7 +87,7 @@ static struct holder *find_or_add(struct quota *q, const struct key *k)
 
     if (h)
         return h;
-    h = calloc(1, sizeof(*h) + k->len);
+    h = slab_zalloc(sizeof(*h) + k->len);
     if (!h)
         return NULL;
     h->quota = q;
@@ -94,7 +95,7 @@ static struct holder *find_or_add(struct quota *q, const struct key *k)
     memcpy(h->key, k->bytes, k->len);
     list_init(&h->recent);
     if (map_put(&q->holders, slice_of(h->key, h->key_len), h)) {
-        free(h);
+        slab_free(h);
         return NULL;
     }
     return h;

@@ -1,6 +1,7 @@
 #include "edge/visitor.h"
 
 #include "base/log.h"
+#include "base/slab.h"
 #include "edge/front.h"
 #include "edge/names.h"
 #include "edge/redirect.h"
@@ -15,7 +16,7 @@ static const struct conn_ops visitor_ops;
 
 static void free_grave(struct grave *g)
 {
-    free(LIST_OWNER(g, struct visitor, grave));
+    slab_free(LIST_OWNER(g, struct visitor, grave));
 }
 
 struct conn *visitor_leave(struct visitor *v)
@@ -241,10 +242,10 @@ static void init(struct visitor *v, struct edge *e, const struct stream_request 
 struct visitor *visitor_new(struct edge *e, int fd, const struct stream_request *request,
                             struct ticket ticket)
 {
-    struct visitor *v = calloc(1, sizeof(*v));
+    struct visitor *v = slab_zalloc(sizeof(*v));
 
     if (!v || conn_new(e->loop, fd, &visitor_ops, v, &v->conn)) {
-        free(v);
+        slab_free(v);
         refusal_note_unseen(e, request->port, TALLY_REFUSED_NO_RESOURCES);
         ticket_give_back(&ticket);
         (void)close(fd);
@@ -265,7 +266,7 @@ int visitor_retry(struct edge *e, struct conn *conn, const struct hold *hold)
     err = conn_preload(conn, slice_of(hold->bytes, hold->len));
     if (err)
         return err;
-    v = calloc(1, sizeof(*v));
+    v = slab_zalloc(sizeof(*v));
     if (!v)
         return -ENOMEM;
     init(v, e, &hold->request);

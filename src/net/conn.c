@@ -1,5 +1,6 @@
 #include "net/conn.h"
 
+#include "base/slab.h"
 #include "net/conn_body.h"
 #include "net/intake.h"
 #include "net/outlet.h"
@@ -201,12 +202,12 @@ static void on_finish_by(struct deadline *d)
 
 static void free_conn(struct grave *g)
 {
-    free(LIST_OWNER(g, struct conn, grave));
+    slab_free(LIST_OWNER(g, struct conn, grave));
 }
 
 int conn_new(struct loop *loop, int fd, const struct conn_ops *ops, void *owner, struct conn **out)
 {
-    struct conn *c = calloc(1, sizeof(*c));
+    struct conn *c = slab_zalloc(sizeof(*c));
     int err;
 
     if (!c)
@@ -224,7 +225,7 @@ int conn_new(struct loop *loop, int fd, const struct conn_ops *ops, void *owner,
     deadline_init(&c->finish_by, on_finish_by);
     err = loop_watch(loop, &c->watch, fd, LOOP_READ);
     if (err) {
-        free(c);
+        slab_free(c);
         return err;
     }
     loop->conns++;
@@ -249,11 +250,11 @@ void conn_set_owner(struct conn *c, const struct conn_ops *ops, void *owner)
 
 int conn_start_tls(struct conn *c, SSL_CTX *context)
 {
-    struct tls *t = malloc(sizeof(*t));
+    struct tls *t = slab_alloc(sizeof(*t));
     int err = t ? tls_init(t, context, &c->out) : -ENOMEM;
 
     if (err) {
-        free(t);
+        slab_free(t);
         return err;
     }
     c->tls = t;
@@ -313,7 +314,7 @@ static void dismantle(struct conn *c)
     c->loop->fixed_bytes -= CONN_FIXED_BYTES + c->tls_bytes;
     if (c->tls)
         tls_fini(c->tls);
-    free(c->tls);
+    slab_free(c->tls);
     c->tls = NULL;
     buf_fini(&c->out);
     buf_fini(&c->unsealed);

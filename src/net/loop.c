@@ -1,6 +1,7 @@
 #include "net/loop.h"
 
 #include "base/clock.h"
+#include "base/slab.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -213,6 +214,7 @@ static void trim(struct loop *l)
     if (l->memory.peak_bytes - l->memory.lately_bytes < TRIM_BYTES)
         return;
     l->memory.peak_bytes = l->memory.lately_bytes;
+    slab_trim();
     (void)malloc_trim(0);
 }
 

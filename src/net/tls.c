@@ -1,11 +1,44 @@
 #include "net/tls.h"
 
+#include "base/slab.h"
+
 #include <errno.h>
 #include <openssl/err.h>
 #include <pthread.h>
 
 static BIO_METHOD *method;
 static pthread_once_t method_once = PTHREAD_ONCE_INIT;
+
+static void *crypto_alloc(size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return size ? slab_alloc(size) : NULL;
+}
+
+static void crypto_free(void *piece, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    slab_free(piece);
+}
+
+static void *crypto_resize(void *piece, size_t size, const char *file, int line)
+{
+    if (size)
+        return slab_resize(piece, size);
+    crypto_free(piece, file, line);
+    return NULL;
+}
+
+void tls_use_slabs(void)
+{
+    CRYPTO_malloc_fn now = NULL;
+
+    CRYPTO_get_mem_functions(&now, NULL, NULL);
+    if (now == CRYPTO_malloc)
+        (void)CRYPTO_set_mem_functions(crypto_alloc, crypto_resize, crypto_free);
+}
 
 static int bio_read(BIO *bio, char *out, size_t size, size_t *done)
 {

@@ -23,6 +23,10 @@ struct tls {
     struct buf *out;
 };
 
+/* Has OpenSSL take its memory from base/slab, unless somebody gives it another already.  Main
+ * thread, before OpenSSL is used at all. */
+void tls_use_slabs(void);
+
 /* The accepting side of a new connection.  Keeps `out`. */
 int tls_init(struct tls *t, SSL_CTX *context, struct buf *out);
 void tls_fini(struct tls *t);

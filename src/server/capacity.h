@@ -9,6 +9,10 @@
 #include "net/supply.h"
 #include "server/config.h"
 
+/* Has slabs used, by OpenSSL too, but for a program that watches each allocation.  Before anything
+ * else. */
+void capacity_start_slabs(void);
+
 /* Raises the soft limit of descriptors to the hard one. */
 void capacity_raise(void);
 

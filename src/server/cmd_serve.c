@@ -1,3 +1,4 @@
+#include "server/capacity.h"
 #include "server/cmd.h"
 #include "server/config_print.h"
 #include "server/relay.h"
@@ -25,6 +26,7 @@ int cmd_serve(int argc, char *argv[])
 
     if (cmd_has_help(argc, argv))
         return print_help();
+    capacity_start_slabs();
     if (config_load(argc, argv, environ, &config, &why))
         return cmd_fail(CMD_USAGE, "serve", why.text);
     log_init(config->log_level, config->log_format);

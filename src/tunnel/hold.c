@@ -1,5 +1,6 @@
 #include "tunnel/hold.h"
 
+#include "base/slab.h"
 #include "proto/http_body.h"
 
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 
 struct hold *hold_new(const struct stream_request *request)
 {
-    struct hold *h = malloc(sizeof(*h));
+    struct hold *h = slab_alloc(sizeof(*h));
 
     if (h) {
         h->request = *request;
@@ -20,10 +21,11 @@ struct hold *hold_new(const struct stream_request *request)
 
 struct hold *hold_add(struct hold *h, const void *bytes, size_t len)
 {
-    struct hold *grown = len <= HOLD_MAX - h->len ? realloc(h, sizeof(*h) + h->len + len) : NULL;
+    struct hold *grown =
+        len <= HOLD_MAX - h->len ? slab_resize(h, sizeof(*h) + h->len + len) : NULL;
 
     if (!grown) {
-        free(h);
+        slab_free(h);
         return NULL;
     }
     memcpy(grown->bytes + grown->len, bytes, len);

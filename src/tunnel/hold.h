@@ -2,7 +2,7 @@
  * the visitor can be routed once more.
  *
  * Threads: belongs to its stream's loop.
- * Memory:  one block; its owner frees it with free().
+ * Memory:  one block; its owner frees it with slab_free().
  * Units:   bytes.
  */
 #ifndef RVPN_TUNNEL_HOLD_H

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/slab.h"
 #include "tunnel/queue.h"
 #include "tunnel/tenure.h"
 
@@ -92,7 +93,7 @@ static void free_grave(struct grave *g)
     struct session *s = LIST_OWNER(g, struct session, grave);
 
     mux_fini(&s->mux);
-    free(s);
+    slab_free(s);
 }
 
 /* Everything but the conn, which the caller closes or finishes. */
@@ -376,7 +377,7 @@ static void fill_seat(struct seat *seat, const struct session_peer *peer)
 int session_new(const struct session_setting *setting, const struct session_peer *peer,
                 const struct session_ops *ops, void *owner, struct conn *conn, struct session **out)
 {
-    struct session *s = calloc(1, sizeof(*s));
+    struct session *s = slab_zalloc(sizeof(*s));
 
     if (!s)
         return -ENOMEM;

@@ -1,6 +1,7 @@
 #include "tunnel/stream.h"
 
 #include "base/log.h"
+#include "base/slab.h"
 #include "tunnel/backlog.h"
 #include "tunnel/ending.h"
 #include "tunnel/hold.h"
@@ -46,14 +47,14 @@ static void free_grave(struct grave *g)
 {
     struct stream *st = LIST_OWNER(g, struct stream, grave);
 
-    free(st->guard);
-    free(st->hold);
-    free(st);
+    slab_free(st->guard);
+    slab_free(st->hold);
+    slab_free(st);
 }
 
 static void drop_hold(struct stream *st)
 {
-    free(st->hold);
+    slab_free(st->hold);
     st->hold = NULL;
 }
 
@@ -364,7 +365,7 @@ static int start_guard(struct stream *st, const struct stream_request *request)
 {
     if (request->service != STREAM_HTTP)
         return 0;
-    st->guard = malloc(sizeof(*st->guard));
+    st->guard = slab_alloc(sizeof(*st->guard));
     if (!st->guard)
         return -ENOMEM;
     http_guard_init(st->guard, &request->host);
@@ -374,7 +375,7 @@ static int start_guard(struct stream *st, const struct stream_request *request)
 int stream_open(struct session *s, struct claim *claim, const struct stream_request *request,
                 struct conn *visitor, struct stream **out)
 {
-    struct stream *st = calloc(1, sizeof(*st));
+    struct stream *st = slab_zalloc(sizeof(*st));
     struct mux_route route = {
         .visitor = &request->visitor,
         .service = slice_text(stream_service_name[request->service]),
@@ -389,8 +390,8 @@ int stream_open(struct session *s, struct claim *claim, const struct stream_requ
     }
     if (err) {
         if (st)
-            free(st->guard);
-        free(st);
+            slab_free(st->guard);
+        slab_free(st);
         return err;
     }
     st->session = s;

@@ -164,7 +164,10 @@ static void an_emptied_map_gives_its_memory_back(void **state)
     assert_true(m.size >= KEYS * 4 / 3);
     for (uint32_t n = 0; n < KEYS; n++)
         assert_ptr_equal(map_remove(&m, key_of(&items[n])), &items[n]);
-    assert_int_equal(m.size, 16);
+    assert_null(m.slots);
+    assert_int_equal(m.size, 0);
+    assert_int_equal(map_put(&m, key_of(&items[0]), &items[0]), 0); /* and is as good as new */
+    assert_ptr_equal(map_find(&m, key_of(&items[0])), &items[0]);
     map_fini(&m);
     free(items);
 }
