@@ -303,8 +303,13 @@ static void on_visitor(struct source *s, uint32_t events)
         receive(v);
 }
 
+/* Those that come again and again go to all names. */
 static void dial_visitor(struct visitor *v)
 {
+    static unsigned turn;
+
+    if ((v->work == WORK_SHORT || v->work == WORK_TOUCH) && !options.beside_elsewhere)
+        v->name = turn++ % options.names;
     v->state = VISITOR_DIALLING;
     v->head.len = 0;
     v->asked_ns = now_ns();
