@@ -62,15 +62,20 @@ static void mind_auth_by(struct device *d)
         loop_start_deadline(d->edge->loop, &d->auth_by, d->edge->rules->auth_timeout_ms);
 }
 
-static const struct admission_refusal *add_token(struct device *d, struct slice token,
-                                                 enum admission_greeting greeting)
+/* What follows an attempt to add a token. */
+static const struct admission_refusal *see_added(struct device *d,
+                                                 const struct admission_refusal *r)
 {
-    const struct admission_refusal *r = admission_add_token(d->edge, d->session, token, greeting);
-
     if (r)
         tally_add(&d->edge->tally, r->why);
     mind_auth_by(d);
     return r;
+}
+
+static const struct admission_refusal *add_token(struct device *d, struct slice token,
+                                                 enum admission_greeting greeting)
+{
+    return see_added(d, admission_add_token(d->edge, d->session, token, greeting));
 }
 
 static const struct admission_refusal *delete_token(struct device *d, struct slice token)
@@ -275,13 +280,15 @@ static void turn_away(struct device *d, const struct admission_refusal *r)
     session_leave(d->session, WS_CODE_NORMAL, "bad_token");
 }
 
-/* Tokens in a field come from clients that understand HTTP: they are refused in HTTP. */
+/* Tokens in a field come from clients that understand HTTP: they are refused in HTTP.  If one is
+ * not, *claims is what it says. */
 static bool is_refused_in_http(const struct front_request *request, enum credential where,
-                               struct slice token)
+                               struct slice token, struct claims *claims)
 {
     struct tally *tally = &request->edge->tally;
 
-    switch (where == CREDENTIAL_BAD ? -EKEYREJECTED : admission_judge(request->edge, token)) {
+    switch (where == CREDENTIAL_BAD ? -EKEYREJECTED
+                                    : admission_judge(request->edge, token, claims)) {
     case 0: return false;
     case -EACCES:
         tally_add(tally, TALLY_REFUSED_NAME_TAKEN);
@@ -300,7 +307,7 @@ static bool is_refused_in_http(const struct front_request *request, enum credent
 }
 
 static bool is_refused(const struct front_request *request, enum credential where,
-                       struct slice token)
+                       struct slice token, struct claims *claims)
 {
     struct edge *e = request->edge;
     struct registry *registry = e->setting.registry;
@@ -322,30 +329,41 @@ static bool is_refused(const struct front_request *request, enum credential wher
         return true;
     }
     return (where == CREDENTIAL_HEADER || where == CREDENTIAL_BAD) &&
-           is_refused_in_http(request, where, token);
+           is_refused_in_http(request, where, token, claims);
+}
+
+static const struct admission_refusal *let_in(struct device *d, struct slice token,
+                                              struct claims *claims)
+{
+    if (!claims->subject) /* not verified yet */
+        return add_token(d, token, ADMISSION_GREETING_DUE);
+    return see_added(d, admission_add_claims(d->edge, d->session, claims, ADMISSION_GREETING_DUE));
 }
 
 void device_start(const struct front_request *request)
 {
     char scratch[JWS_MAX + 1];
     struct slice token = {NULL, 0};
+    struct claims claims = {0};
     enum credential where = credential_find(request->head, &token, scratch);
     const struct admission_refusal *r;
     struct conn *conn;
     struct device *d;
 
-    if (is_refused(request, where, token))
+    if (is_refused(request, where, token, &claims))
         return;
     conn = front_take_websocket(request);
     d = conn ? device_new(request, conn) : NULL;
-    if (!d)
+    if (!d) {
+        claims_fini(&claims);
         return;
+    }
     if (where == CREDENTIAL_NONE) {
         mind_auth_by(d);
         admission_greet(d->session);
         return;
     }
-    r = add_token(d, token, ADMISSION_GREETING_DUE);
+    r = let_in(d, token, &claims);
     if (r)
         turn_away(d, r);
 }
