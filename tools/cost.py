@@ -25,6 +25,8 @@ import subprocess
 import sys
 import tempfile
 
+Counter = collections.Counter
+
 TREE = pathlib.Path(__file__).resolve().parent.parent
 BUILD = TREE / "build" / "release"
 PROGRAM = BUILD / "rvpn-cost"
@@ -35,32 +37,37 @@ MARGIN = 0.05
 FIGURES = ("instructions", "system calls", "bytes copied")
 DIGITS = {"instructions": 0, "system calls": 2, "bytes copied": 0}  # that are recorded
 
-POSITION = re.compile(r"(c?)(ob|fl|fi|fe|fn)=\((\d+)\)(?: (.*))?$")
+POSITION = re.compile(r"(c?)(ob|fn)=\((\d+)\)(?: (.*))?$")
 LIKE = re.compile(r"[+*\-\d]")
+
+# What may ask the kernel for something when it likes: memory, and a clock where valgrind is.
+UNSTEADY = re.compile(r"alloc|free|malloc_trim|memalign|clock_gettime")
 
 
 def read_dump(path):
-    """{(object, function): Counter of events} of what each function did itself."""
-    names, cost = {}, collections.defaultdict(collections.Counter)
-    events, where, is_call = [], {}, False
+    """What a dump says, as Counters of events: {(object, function): what it did itself} and
+    {(caller, callee): what was done below the call}, callers and callees being such pairs."""
+    names, cost, calls = {}, collections.defaultdict(Counter), collections.defaultdict(Counter)
+    events, here, there, is_call = [], {}, {}, False
     for line in path.read_text(encoding="utf-8").splitlines():
         position = POSITION.match(line)
         if position:
             called, kind, number, name = position.groups()
-            kind = "fl" if kind in ("fi", "fe") else kind
             names.setdefault((kind, number), name)
-            if not called:
-                where[kind] = names[kind, number]
+            (there if called else here)[kind] = names[kind, number]
         elif line.startswith("events:"):
             events = line.split()[1:]
         elif line.startswith("calls="):
             is_call = True
         elif LIKE.match(line):
-            if not is_call:
-                counts = zip(events, map(int, line.split()[1:]))
-                cost[where["ob"], where["fn"]].update(dict(counts))
-            is_call = False
-    return cost
+            counts = dict(zip(events, map(int, line.split()[1:])))
+            place = here["ob"], here["fn"]
+            if is_call:
+                calls[place, (there.get("ob", here["ob"]), there["fn"])].update(counts)
+            else:
+                cost[place].update(counts)
+            is_call, there = False, {}
+    return cost, calls
 
 
 def is_own(place):
@@ -68,14 +75,22 @@ def is_own(place):
     return place[0].endswith(PROGRAM.name) and not place[1].startswith(("__wrap_", "set_counted"))
 
 
-def of_work(line, cost):
+def system_calls(calls):
+    """Those of the relay; callgrind counts those of the device and the visitors too, and they have
+    no instructions."""
+    return sum(events["sysCount"] for (caller, callee), events in calls.items()
+               if caller[0].endswith(PROGRAM.name) and caller[1] != "(below main)" and
+               "/libc." in callee[0] and not UNSTEADY.search(callee[1]) and events["Ir"])
+
+
+def of_work(line, cost, calls):
     """(name, {figure: of one}, what else is worth telling) of a work's line and dump."""
     name, unit, times, turns, copied = line.split("\t")
     times = float(times)
     own = sum(events["Ir"] for place, events in cost.items() if is_own(place))
     every = sum(events["Ir"] for events in cost.values())
-    calls = sum(events["sysCount"] for events in cost.values()) + int(turns)
-    figures = dict(zip(FIGURES, (own / times, calls / times, int(copied) / times)))
+    asked = system_calls(calls) + int(turns)
+    figures = dict(zip(FIGURES, (own / times, asked / times, int(copied) / times)))
     dearest = sorted(((events["Ir"] / times, place[1]) for place, events in cost.items()
                       if is_own(place)), reverse=True)
     return name, figures, {"unit": unit, "with libraries": every / times, "dearest": dearest}
@@ -93,7 +108,7 @@ def measure():
             timeout=300, check=False)
         if done.returncode:
             raise OSError(f"{PROGRAM.name} has failed:\n{done.stderr[-2000:]}")
-        return [of_work(line, read_dump(folder / f"dump.{number}"))
+        return [of_work(line, *read_dump(folder / f"dump.{number}"))
                 for number, line in enumerate(done.stdout.splitlines(), 1)]
 
 

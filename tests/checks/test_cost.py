@@ -11,7 +11,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
 sys.dont_write_bytecode = True
 import cost  # noqa: E402
 
-# Two functions of ours, one of which calls the other and libc; and the stand-in for a clock.
+# Two functions of ours, one of which calls the other and libc; the stand-in for a clock; and a
+# visitor in the same program, who is not counted but for his system calls.
 DUMP = """# callgrind format
 events: Ir sysCount sysTime
 ob=(1) /build/release/rvpn-cost
@@ -34,6 +35,17 @@ fi=(4) b.h
 
 fn=(5) __wrap_clock
 0 1000
+cob=(2)
+cfn=(6) clock_gettime
+calls=2 0
+0 8 2 9
+
+fn=(7) a_visitor
+0 0
+cob=(2)
+cfn=(3)
+calls=9 0
+0 0 9 9
 
 ob=(2)
 fl=(9)
@@ -58,7 +70,8 @@ class Cost(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder, "dump")
             path.write_text(DUMP, encoding="utf-8")
-            name, figures, more = cost.of_work("a work\tMB\t2.0\t4\t500", cost.read_dump(path))
+            name, figures, more = cost.of_work("a work\tMB\t2.0\t4\t500",
+                                               *cost.read_dump(path))
         self.assertEqual(name, "a work")
         self.assertEqual(figures, {"instructions": 137 / 2, "system calls": 3, "bytes copied": 250})
         self.assertEqual(more["dearest"][0], (107 / 2, "outer"))
