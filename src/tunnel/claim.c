@@ -33,9 +33,18 @@ struct claim *claim_new_port(uint16_t port, const char *subject)
 {
     struct claim *c = port ? claim_new(subject) : NULL;
 
-    if (c)
+    if (c) {
         c->port = port;
+        claim_write_port_key(port, c->port_key);
+    }
     return c;
+}
+
+void claim_write_port_key(uint16_t port, uint8_t out[CLAIM_PORT_KEY])
+{
+    out[0] = ':';
+    out[1] = (uint8_t)(port >> 8);
+    out[2] = (uint8_t)port;
 }
 
 void claim_free(struct claim *c)

@@ -16,12 +16,15 @@
 #include "base/slice.h"
 #include "meter/meter.h"
 
+#define CLAIM_PORT_KEY 3U /* ":" and the port, which is no name */
+
 struct registry_name; /* private to registry.c */
 struct seat;
 
 struct claim {
     char host[256]; /* "" for a port; else exact, or "*.x" */
     uint16_t port;  /* 0 for a name */
+    uint8_t port_key[CLAIM_PORT_KEY];
     char *subject;
     struct meter meter;
     unsigned holders;    /* how many of the session's tokens grant it; starts at 1 */
@@ -39,6 +42,8 @@ struct claim {
 struct claim *claim_new_host(struct slice host, const char *subject);
 struct claim *claim_new_port(uint16_t port, const char *subject);
 void claim_free(struct claim *c);
+
+void claim_write_port_key(uint16_t port, uint8_t out[CLAIM_PORT_KEY]);
 
 /* The claim on that very name or port in a list of claims, or NULL. */
 struct claim *claim_find_host(const struct list *claims, struct slice host);

@@ -5,6 +5,59 @@
 #include <errno.h>
 
 #define EXPIRY_CHECK_MS 3600000 /* wall clocks are set: look again at least hourly */
+#define FEW 16U                 /* claims that are looked through for every visitor */
+
+static struct slice key_of(const struct claim *c)
+{
+    return c->port ? slice_of(c->port_key, sizeof(c->port_key)) : slice_text(c->host);
+}
+
+/* The map is good while it holds all of them: without memory for it the list has to do. */
+static bool has_map(const struct session *s)
+{
+    return s->claim_count > FEW && s->claims.count == s->claim_count;
+}
+
+static void add_all(struct session *s)
+{
+    LIST_EACH (&s->seat.claims, link) {
+        struct claim *c = LIST_OWNER(link, struct claim, link);
+
+        if (map_put(&s->claims, key_of(c), c))
+            return;
+    }
+}
+
+/* The seat has it already. */
+static void add_claim(struct session *s, struct claim *c)
+{
+    if (++s->claim_count == FEW + 1)
+        add_all(s);
+    else if (s->claim_count > FEW)
+        (void)map_put(&s->claims, key_of(c), c);
+}
+
+/* The seat has it still. */
+static void remove_claim(struct session *s, struct claim *c)
+{
+    (void)map_remove(&s->claims, key_of(c));
+    if (--s->claim_count <= FEW)
+        map_fini(&s->claims);
+}
+
+static struct claim *find_host(const struct session *s, struct slice host)
+{
+    return has_map(s) ? map_find(&s->claims, host) : claim_find_host(&s->seat.claims, host);
+}
+
+static struct claim *find_port(const struct session *s, uint16_t port)
+{
+    uint8_t key[CLAIM_PORT_KEY];
+
+    claim_write_port_key(port, key);
+    return has_map(s) ? map_find(&s->claims, slice_of(key, sizeof(key)))
+                      : claim_find_port(&s->seat.claims, port);
+}
 
 static void release_claim(struct session *s, struct claim *c, int64_t now_unix)
 {
@@ -16,6 +69,7 @@ static void release_claim(struct session *s, struct claim *c, int64_t now_unix)
             st->claim = NULL;
         }
     }
+    remove_claim(s, c);
     registry_release(s->setting->registry, c, now_unix);
     s->ops->on_released(s->owner, c);
     claim_free(c);
@@ -24,8 +78,8 @@ static void release_claim(struct session *s, struct claim *c, int64_t now_unix)
 static struct claim *claim_of(struct session *s, const struct grant *g, size_t i)
 {
     if (i < g->host_count)
-        return claim_find_host(&s->seat.claims, slice_text(g->hosts[i]));
-    return claim_find_port(&s->seat.claims, g->ports[i - g->host_count]);
+        return find_host(s, slice_text(g->hosts[i]));
+    return find_port(s, g->ports[i - g->host_count]);
 }
 
 static void release_first(struct session *s, const struct grant *g, size_t count, int64_t now_unix)
@@ -59,8 +113,10 @@ static int take_claim(struct session *s, const struct grant *g, size_t i)
     err = registry_claim(s->setting->registry, &s->seat, c);
     if (!err)
         err = s->ops->on_claimed(s->owner, c);
-    if (!err)
+    if (!err) {
+        add_claim(s, c);
         return 0;
+    }
     if (c->name)
         registry_release(s->setting->registry, c, clock_unix());
     claim_free(c);
@@ -200,18 +256,19 @@ struct claim *session_claim_for(struct session *s, const struct stream_request *
     char pattern[HOSTNAME_MAX + 3] = "*";
 
     if (request->service == STREAM_TCP)
-        return claim_find_port(&s->seat.claims, request->port);
-    c = claim_find_host(&s->seat.claims, name);
+        return find_port(s, request->port);
+    c = find_host(s, name);
     for (size_t i = 0; !c && i < name.len; i++) {
         if (name.ptr[i] != '.')
             continue;
         (void)slice_write(slice_from(name, i), pattern + 1, sizeof(pattern) - 1);
-        c = claim_find_host(&s->seat.claims, slice_text(pattern));
+        c = find_host(s, slice_text(pattern));
     }
     return c;
 }
 
 void tenure_init(struct session *s)
 {
+    map_init(&s->claims);
     deadline_init(&s->expiry, on_expiry);
 }
