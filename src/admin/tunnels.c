@@ -20,7 +20,8 @@ struct name_copy {
 struct tunnel_copy {
     uint64_t id;
     unsigned worker;
-    char peer[64], label[64];
+    struct address peer;
+    char label[SEAT_LABEL_MAX + 1];
     int64_t since_unix;
     uint64_t counters[METER_IDS];
     size_t name_count; /* of the next names */
@@ -46,7 +47,7 @@ static void count_seat(const struct seat *s, void *arg)
 
 static void copy_claim(const struct claim *c, struct name_copy *out)
 {
-    memcpy(out->host, c->host, sizeof(out->host));
+    (void)slice_write(slice_text(c->host), out->host, sizeof(out->host));
     (void)slice_write(slice_text(c->subject), out->subject, sizeof(out->subject));
     out->port = c->port;
     meter_sum(&c->meter, out->counters);
@@ -64,8 +65,8 @@ static void copy_seat(const struct seat *s, void *arg)
     shot->tunnel_count++;
     out->id = s->id;
     out->worker = s->worker;
-    memcpy(out->peer, s->peer, sizeof(out->peer));
-    memcpy(out->label, s->label, sizeof(out->label));
+    out->peer = s->peer;
+    (void)slice_write(slice_text(s->label ? s->label : ""), out->label, sizeof(out->label));
     out->since_unix = s->since_unix;
     meter_sum(&s->meter, out->counters);
     LIST_EACH (&s->claims, link) {
@@ -148,10 +149,14 @@ static json_t *tunnel_document(const struct tunnel_copy *t, const struct name_co
 {
     json_t *object = json_object();
     json_t *list = json_array();
-    int err = put_number(object, "id", t->id) || put_number(object, "worker", t->worker) ||
-              put_text(object, "peer", t->peer) || put_text(object, "label", t->label) ||
-              put_time(object, "since", t->since_unix) || put_counters(object, t->counters) ||
-              json_object_set(object, "names", list);
+    char peer[ADDRESS_TEXT_MAX];
+    int err;
+
+    address_write(&t->peer, peer);
+    err = put_number(object, "id", t->id) || put_number(object, "worker", t->worker) ||
+          put_text(object, "peer", peer) || put_text(object, "label", t->label) ||
+          put_time(object, "since", t->since_unix) || put_counters(object, t->counters) ||
+          json_object_set(object, "names", list);
 
     for (size_t i = 0; i < t->name_count && !err; i++)
         err = json_array_append_new(list, name_document(names + i));

@@ -21,8 +21,7 @@ struct device {
     struct edge *edge;
     struct session *session;
     struct deadline auth_by; /* running while it has no token */
-    struct slice key;        /* of the edge's map: `id` */
-    uint64_t id;
+    uint64_t id;             /* its key in the edge's map */
     struct grave grave;
 };
 
@@ -36,9 +35,14 @@ static void free_grave(struct grave *g)
     slab_free(LIST_OWNER(g, struct device, grave));
 }
 
+static struct slice key_of(const uint64_t *id)
+{
+    return slice_of(id, sizeof(*id));
+}
+
 struct session *device_session(struct edge *e, uint64_t session_id)
 {
-    struct device *d = map_find(&e->devices, slice_of(&session_id, sizeof(session_id)));
+    struct device *d = map_find(&e->devices, key_of(&session_id));
 
     return d ? d->session : NULL;
 }
@@ -148,8 +152,10 @@ static void on_unserved(void *owner, struct conn *visitor, enum stream_service s
 static void log_end(const struct device *d, const char *why)
 {
     const struct seat *seat = &d->session->seat;
+    char peer[ADDRESS_TEXT_MAX];
 
-    log_event(LOG_INFO, "tunnel_end", LOG_UINT("tunnel", seat->id), LOG_STR("peer", seat->peer),
+    address_write(&seat->peer, peer);
+    log_event(LOG_INFO, "tunnel_end", LOG_UINT("tunnel", seat->id), LOG_STR("peer", peer),
               LOG_UINT("wire_from_device", meter_read(&seat->meter, METER_WIRE_FROM_DEVICE)),
               LOG_UINT("wire_to_device", meter_read(&seat->meter, METER_WIRE_TO_DEVICE)),
               LOG_UINT("payload_to_device", meter_read(&seat->meter, METER_PAYLOAD_TO_DEVICE)),
@@ -163,7 +169,7 @@ static void forget(struct device *d, const char *why)
 {
     log_end(d, why);
     deadline_stop(&d->auth_by);
-    (void)map_remove(&d->edge->devices, d->key);
+    (void)map_remove(&d->edge->devices, key_of(&d->id));
     d->edge->device_count--;
     loop_bury(d->edge->loop, &d->grave);
 }
@@ -233,19 +239,20 @@ static int start_session(struct device *d, const struct front_request *request, 
                                 .address = request->peer,
                                 .dialect = dialect_of(request->head),
                                 .now_unix = clock_unix()};
-    int err = map_put(&e->devices, d->key, d);
+    char text[ADDRESS_TEXT_MAX];
+    int err = map_put(&e->devices, key_of(&d->id), d);
 
     if (err)
         return err;
     err = session_new(&e->setting, &peer, &session_ops, d, conn, &d->session);
     if (err) {
-        (void)map_remove(&e->devices, d->key);
+        (void)map_remove(&e->devices, key_of(&d->id));
         return err;
     }
     e->device_count++;
-    log_event(LOG_INFO, "tunnel_start", LOG_UINT("tunnel", d->id),
-              LOG_STR("peer", d->session->seat.peer), LOG_INT("dialect", peer.dialect),
-              LOG_UINT("worker", e->worker));
+    address_write(&peer.address, text);
+    log_event(LOG_INFO, "tunnel_start", LOG_UINT("tunnel", d->id), LOG_STR("peer", text),
+              LOG_INT("dialect", peer.dialect), LOG_UINT("worker", e->worker));
     return 0;
 }
 
@@ -256,7 +263,6 @@ static struct device *device_new(const struct front_request *request, struct con
     if (d) {
         d->edge = request->edge;
         d->id = edge_new_id(request->edge);
-        d->key = slice_of(&d->id, sizeof(d->id));
         d->grave.free = free_grave;
         deadline_init(&d->auth_by, on_auth_by);
     }

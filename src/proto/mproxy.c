@@ -85,9 +85,9 @@ static int parse_head(struct slice text, uint64_t body_max, struct mproxy_head *
     return 0;
 }
 
-void mproxy_decoder_init(struct mproxy_decoder *d, uint64_t body_max)
+void mproxy_decoder_init(struct mproxy_decoder *d, uint64_t body_max, uint8_t *head)
 {
-    *d = (struct mproxy_decoder){.body_max = body_max};
+    *d = (struct mproxy_decoder){.body_max = body_max, .head = head};
 }
 
 static ssize_t fail(struct mproxy_decoder *d, int err)

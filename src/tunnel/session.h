@@ -86,7 +86,7 @@ struct session {
     unsigned stream_count;
     unsigned blocked;       /* streams whose visitor is so far behind that the tunnel is not read */
     struct backlog backlog; /* what waits for all visitors */
-    struct grant *grants[SESSION_TOKENS_MAX];
+    struct grant **grants;  /* NULL while there is none */
     unsigned grant_count;
     unsigned claim_count;
     struct map claims; /* the seat's claims by key, once there are many: see tenure.c */

@@ -1,6 +1,7 @@
 #include "tunnel/tenure.h"
 
 #include "base/clock.h"
+#include "base/slab.h"
 
 #include <errno.h>
 
@@ -146,7 +147,7 @@ static void drop_grant_at(struct session *s, unsigned at, int64_t now_unix)
 {
     struct grant *g = s->grants[at];
 
-    s->grants[at] = s->grants[--s->grant_count];
+    s->grants[at] = s->grants[--s->grant_count]; /* too much room is harmless */
     release_first(s, g, g->host_count + g->port_count, now_unix);
     grant_free(g);
 }
@@ -174,6 +175,16 @@ static bool is_same(const struct grant *a, const struct grant *b)
     return same;
 }
 
+static int make_room(struct session *s)
+{
+    struct grant **more = slab_resize(s->grants, (s->grant_count + 1) * sizeof(struct grant *));
+
+    if (!more)
+        return -ENOMEM;
+    s->grants = more;
+    return 0;
+}
+
 int session_take_grant(struct session *s, struct grant *grant, size_t *refused)
 {
     size_t total = grant->host_count + grant->port_count;
@@ -183,6 +194,8 @@ int session_take_grant(struct session *s, struct grant *grant, size_t *refused)
         return -EALREADY;
     if (s->grant_count == SESSION_TOKENS_MAX || s->state != SESSION_OPEN)
         return -EDQUOT;
+    if (make_room(s))
+        return -ENOMEM;
     for (size_t i = 0; i < total; i++) {
         int err = take_claim(s, grant, i);
 

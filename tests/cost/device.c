@@ -199,7 +199,7 @@ void device_open(struct device *d, SSL_CTX *context, const char *token)
 
     *d = (struct device){.out_len = 0};
     ws_decoder_init(&d->ws, WS_FROM_RELAY, WS_TEXT_CHECKED, 0);
-    mproxy_decoder_init(&d->mproxy, SIZE_MAX);
+    mproxy_decoder_init(&d->mproxy, SIZE_MAX, d->mproxy_head);
     d->ssl = SSL_new(context);
     end_open(&d->end);
     lockstep_await_connection();

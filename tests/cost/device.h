@@ -27,6 +27,7 @@ struct device {
     SSL *ssl;
     struct ws_decoder ws;
     struct mproxy_decoder mproxy;
+    uint8_t mproxy_head[MPROXY_HEAD_MAX];
     struct device_stream streams[DEVICE_STREAMS];
     unsigned stream_count;
     struct device_stream *now; /* whose frame is being heard */

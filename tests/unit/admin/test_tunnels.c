@@ -10,10 +10,12 @@
 
 static void join(struct registry *r, struct seat *s, uint64_t id, const char *label)
 {
-    *s = (struct seat){.id = id, .worker = 1, .peer = "192.0.2.7:4711", .since_unix = 951782399};
-    (void)slice_write(slice_text(label), s->label, sizeof(s->label));
+    *s = (struct seat){.id = id, .worker = 1, .since_unix = 951782399};
+    assert_int_equal(address_parse(slice_text("192.0.2.7:4711"), &s->peer), 0);
     seat_init(s);
     registry_join(r, s);
+    if (*label)
+        registry_set_label(r, s, slice_text(label));
 }
 
 static void leave(struct registry *r, struct seat *s)
