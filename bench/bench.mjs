@@ -63,7 +63,7 @@ async function askQuestions() {
         answers.push(await ask(key));
         console.log(tableLines(answers.at(-1)).join('\n'));
     }
-    const goals = judge(answers);
+    const goals = judge(answers).filter((goal) => !rest.length || goal.number !== undefined);
     const out = path.join(tree, 'build/bench');
     mkdirSync(out, { recursive: true });
     writeFileSync(path.join(out, 'bench.json'), JSON.stringify({ ...about, goals, answers }, null, 1));

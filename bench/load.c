@@ -300,5 +300,5 @@ int main(int argc, char **argv)
         run_until(now_ns() + (int64_t)(options.seconds * 1e9));
     }
     count_print();
-    return 0;
+    _exit(0); /* what is open goes with the process */
 }

@@ -221,7 +221,7 @@ static size_t take_body(struct visitor *v, const uint8_t *in, size_t len)
 {
     size_t count = v->bytes - v->at < len ? (size_t)(v->bytes - v->at) : len;
 
-    if (v->work == WORK_UP ? memcmp(in, "ok" + v->at, count) != 0
+    if (v->work == WORK_UP ? memcmp(in, &"ok"[v->at], count) != 0
                            : !pattern_is(in, count, v->seed, v->at))
         die("other bytes than were sent to visitor %u, near %ju", v->index, (uintmax_t)v->at);
     v->at += count;

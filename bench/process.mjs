@@ -1,6 +1,6 @@
 // The processes of a measurement: started on free ports of loopback, their CPU and memory read from
 // /proc, ended by their ids.
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
@@ -125,14 +125,18 @@ export function within(promise, what, ms) {
 
 export function machine() {
     const read = (file) => readFileSync(file, 'utf8').trim();
-    const model = /model name\s*: (.*)/.exec(read('/proc/cpuinfo'))?.[1];
-    const cores = execFileSync('nproc').toString().trim();
-    const version = (...command) =>
-        execFileSync(command[0], command.slice(1)).toString().split('\n')[0];
+    const info = read('/proc/cpuinfo');
+    const version = (...command) => {
+        const { stdout, stderr } = spawnSync(command[0], command.slice(1), { encoding: 'utf8' });
+        return stdout === null ? 'none' : (stdout || stderr).split('\n')[0];
+    };
     return {
-        cores: Number(cores), model, kernel: execFileSync('uname', ['-r']).toString().trim(),
+        cores: Number(version('nproc')), model: /model name\s*: (.*)/.exec(info)?.[1],
+        vaes: /\bvaes\b/.test(info) ? 'yes' : 'no', kernel: version('uname', '-r'),
+        memory: `${(Number(/MemTotal:\s+(\d+)/.exec(read('/proc/meminfo'))[1]) / 2 ** 20).toFixed(1)} GiB`,
         tcp_congestion_control: read('/proc/sys/net/ipv4/tcp_congestion_control'),
-        haproxy: version('haproxy', '-v').split(' ')[2], node: process.version,
         openssl: version('openssl', 'version').split(' ')[1], cc: version('cc', '--version'),
+        haproxy: version('haproxy', '-v').split(' ')[2],
+        nginx: version('nginx', '-v').split('/')[1] ?? 'none', node: process.version,
     };
 }

@@ -32,7 +32,7 @@ export const HEAD_DOWN = 'down --visitors 1 --frame 16384';
 export const HEAD_UP = 'up --visitors 1';
 
 export const questions = {
-    down: { ...bulk, title: 'Bulk to the visitor: CPU of the relay', rounds: [5, 2],
+    down: { ...bulk, title: 'Bulk to the visitor: CPU of the relay', rounds: [5, 3],
         works: VISITORS.flatMap((visitors) =>
             each(FRAMES, (frame) => `down --visitors ${visitors} --frame ${frame}`)),
         skips: (name, work) => !name.startsWith('rvpn') && !isUsual(work) && !isOne(work) ||
@@ -62,7 +62,7 @@ export const questions = {
             Math.round((seen.watched[0].busiest_s / seen.cpu_s) * 100)} %`,
         works: ['down', 'up', 'ask'].map((what) =>
             words(`${what} --visitors 64 --tunnels 64 --names 64`)) },
-    metering: { title: 'What counting costs: CPU of the relay', rounds: [11, 5],
+    metering: { title: 'What counting costs: CPU of the relay', rounds: [11, 7],
         base: 'rvpn unmetered', subjects: ['rvpn', 'rvpn unmetered'], unit: 'us or s/GB',
         better: 'less', figure: (seen) => (seen.requests ? seen.us_per_request : seen.s_per_gb),
         also: (seen) => (seen.requests ? rate(seen) : gbit(seen)),

@@ -38,7 +38,7 @@ export async function startRelay(name, folder, { file = binary, workers = 1, fla
     const child = on(cpus, file, ['serve', '--listen', '127.0.0.1:0', '--state', state,
         '--handshakes-per-second', '0', ...own], (text) => / listening .*\n/.test(text));
     const port = / listening .*?port=(\d+)/.exec(await child.ready)[1];
-    return { name, state, port, pids: [child.pid], command: `rvpn serve ${own.join(' ')}`,
+    return { name, state, port, pids: [child.pid], command: `${path.relative(tree, file)} serve ${own.join(' ')}`,
         args: ['--relay', port, '--secret', `${state}/secret`],
         stop: () => (child.kill('SIGKILL'), child.ended) };
 }
