@@ -26,6 +26,7 @@ struct registry {
     pthread_mutex_t lock;
     struct list seats;
     size_t seat_count;
+    uint64_t joined;    /* so far */
     struct map names;   /* live and away */
     struct shelf shelf; /* of struct registry_name: they outlive sessions by days */
     struct list away;
@@ -95,6 +96,7 @@ void registry_join(struct registry *r, struct seat *s)
 {
     (void)pthread_mutex_lock(&r->lock);
     list_push(&r->seats, &s->link);
+    s->order = ++r->joined;
     r->seat_count++;
     (void)pthread_mutex_unlock(&r->lock);
 }
@@ -362,6 +364,19 @@ void registry_each(struct registry *r, void (*fn)(const struct seat *s, void *ar
     (void)pthread_mutex_lock(&r->lock);
     LIST_EACH (&r->seats, at) {
         fn(LIST_OWNER(at, struct seat, link), arg);
+    }
+    (void)pthread_mutex_unlock(&r->lock);
+}
+
+void registry_each_after(struct registry *r, uint64_t order,
+                         bool (*fn)(const struct seat *s, void *arg), void *arg)
+{
+    (void)pthread_mutex_lock(&r->lock);
+    LIST_EACH (&r->seats, at) {
+        const struct seat *s = LIST_OWNER(at, struct seat, link);
+
+        if (s->order > order && !fn(s, arg))
+            break;
     }
     (void)pthread_mutex_unlock(&r->lock);
 }

@@ -33,6 +33,7 @@ struct seat {
 
     struct meter meter;
     struct list claims; /* of struct claim, by `link`; changes only inside registry_*() calls */
+    uint64_t order;     /* in which they joined, from 1; by registry_join() */
 
     char *label; /* what the device calls itself, or NULL; see registry_set_label() */
 
@@ -110,6 +111,10 @@ void registry_trust(struct registry *r, struct seat *s, int64_t until_ms);
 /* Calls fn for each session, oldest first, under the lock: fn must be short and may not call
  * registry_*(). */
 void registry_each(struct registry *r, void (*fn)(const struct seat *s, void *arg), void *arg);
+
+/* The same from the one on that joined next after `order`, until fn says that it is enough. */
+void registry_each_after(struct registry *r, uint64_t order,
+                         bool (*fn)(const struct seat *s, void *arg), void *arg);
 
 struct registry_counts {
     size_t sessions;
