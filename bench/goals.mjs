@@ -51,10 +51,13 @@ function spread(answers) {
         : undefined;
 }
 
-// How far ahead of the best of the others, in one work.
+// How far ahead of the best of the others, in one work.  frp is the one with its TLS: without, it
+// has the kernel move bytes from socket to socket, which nobody can who encrypts.
+const isGoal = (name) => !/^(rvpn forwards|frp .* plain)$/.test(name);
+
 function ahead(answers, work) {
     const rows = answers.filter(({ key }) => key === 'peers').flatMap(rowsOf)
-        .filter((row) => row.work === work && row.ratio && row.name !== 'rvpn forwards');
+        .filter((row) => row.work === work && row.ratio && isGoal(row.name));
     const best = rows.sort((a, b) => a.ratio - b.ratio)[0];
     return best && { number: best.ratio, name: best.name };
 }

@@ -142,6 +142,7 @@ async function forwarding(name, folder) {
     const relay = await startRelay(name, folder, { cpus: ALL_CPUS });
     const device = await Held.start([...relay.args, '--forward', servicePort]);
     return { ...relay, isFree: true, args: ['--service', servicePort, '--visit', relay.port],
+        clients: [device.pid],
         stop: () => Promise.all([device.end(), relay.stop()]) };
 }
 
@@ -154,7 +155,8 @@ async function startPeer(peer, folder) {
     const servicePort = await freePort();
     const service = await Held.start(['--service', servicePort]);
     const started = await peer.start({ servicePort, folder: own }).finally(() => service.end());
-    return { name: peer.name, isFree: true, pids: started.relayPids, stop: started.stop,
+    return { name: peer.name, isFree: true, pids: started.relayPids,
+        clients: started.clientPids, warm: peer.warm, stop: started.stop,
         args: ['--service', servicePort, '--visit', started.visitPort],
         command: `${peer.name} ${version}; bench/peers has how` };
 }
@@ -199,13 +201,29 @@ export async function stopSubject(name) {
     await one?.stop?.();
 }
 
+// A tunnel's client is no part of its relay's figures; its own stand beside them.
+function splitCpu(seen, { pids, clients }) {
+    if (!clients) return seen;
+    if (!seen.requests && !seen.down && !seen.up) throw new Error('nothing came through');
+    const relay = seen.watched.filter(({ pid }) => pids.includes(pid));
+    const share = relay.reduce((sum, one) => sum + one.cpu_s, 0) / seen.cpu_s;
+    const of = (whole, part) => (whole === undefined ? undefined : whole * part);
+    return { ...seen, watched: relay, cpu_s: seen.cpu_s * share,
+        s_per_gb: of(seen.s_per_gb, share), us_per_request: of(seen.us_per_request, share),
+        client_s_per_gb: of(seen.s_per_gb, 1 - share),
+        client_us_per_request: of(seen.us_per_request, 1 - share) };
+}
+
 // What the load prints for one work of one subject, for which it is given `more` options.
 export async function measure(one, work, more = []) {
     if (one.absent) return { error: one.absent };
-    const watch = one.pids.length ? ['--watch', one.pids.join(',')] : [];
-    const args = [...(one.isFree ? [] : pinned), ...one.args, '--work', ...(one.adapt?.(work) ?? work), ...watch, ...more].map(String);
+    const pids = [...one.pids, ...(one.clients ?? [])];
+    const watch = pids.length ? ['--watch', pids.join(',')] : [];
+    const args = [...(one.isFree ? [] : pinned), ...one.args, '--work',
+        ...(one.adapt?.(work) ?? work), ...watch, ...more,
+        ...(one.warm ? ['--warm', one.warm] : [])].map(String);
     try {
-        return await runLoad(args);
+        return splitCpu(await runLoad(args), one);
     } catch (err) {
         return { error: err.message };
     }
