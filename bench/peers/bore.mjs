@@ -23,5 +23,5 @@ async function start({ servicePort, cpus }) {
     });
 }
 
-export default { name: 'bore plain',
+export default { name: 'bore', encrypts: false,
     install: () => install().then(() => versions.bore), start };

@@ -48,7 +48,8 @@ async function start({ servicePort, folder, cpus }, kind) {
 }
 
 export default [[false, false], [false, true], [true, false], [true, true]].map(([mux, tls]) => ({
-    name: `frp ${mux ? 'mux' : 'no-mux'} ${tls ? 'TLS' : 'plain'}`,
+    name: `frp${mux ? ' mux' : ' no-mux'}${tls ? ' TLS' : ''}`,
+    encrypts: tls,
     install: () => install().then(() => versions.frp),
     start: (options) => start(options, { mux, tls }),
 }));

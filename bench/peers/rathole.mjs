@@ -60,7 +60,8 @@ async function start({ servicePort, folder, cpus }, tls) {
 }
 
 export default [false, true].map((tls) => ({
-    name: `rathole ${tls ? 'TLS' : 'plain'}`,
+    name: `rathole${tls ? ' TLS' : ''}`,
+    encrypts: tls,
     install: () => install().then(() => versions.rathole),
     start: (options) => start(options, tls),
 }));

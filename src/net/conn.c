@@ -66,6 +66,11 @@ size_t conn_queued(const struct conn *c)
     return c->out.len + c->unsealed.len;
 }
 
+size_t conn_record_begun(const struct conn *c)
+{
+    return c->unsealed.len;
+}
+
 void conn_shut(struct conn *c)
 {
     if (conn_is_alive(c) && c->sending == CONN_SENDING)
@@ -219,7 +224,7 @@ int conn_new(struct loop *loop, int fd, const struct conn_ops *ops, void *owner,
     c->watch.on_ready = on_ready;
     c->grave.free = free_conn;
     buf_init(&c->out, &loop->pool, SIZE_MAX);
-    buf_init(&c->unsealed, &loop->pool, RECORD_BYTES);
+    buf_init(&c->unsealed, &loop->pool, CONN_RECORD_BYTES);
     buf_init(&c->kept, &loop->pool, CONN_KEPT_MAX);
     task_init(&c->turn, on_turn_end);
     deadline_init(&c->finish_by, on_finish_by);

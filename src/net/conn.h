@@ -25,6 +25,7 @@
 #include <sys/uio.h>
 
 #define CONN_READ_MAX 262144U    /* one recv() of a plain conn */
+#define CONN_RECORD_BYTES 16384U /* the largest TLS record's plaintext (RFC 8446 5.1) */
 #define CONN_KEPT_MAX 524288U    /* most bytes an owner may leave untaken */
 #define CONN_IOV_MAX 1024U       /* most entries of one conn_writev() */
 #define CONN_LINGER_MS 2000      /* how long conn_finish() waits for the other end's FIN */
@@ -102,6 +103,10 @@ int conn_write(struct conn *c, const void *bytes, size_t len);
 int conn_writev(struct conn *c, const struct iovec *iov, unsigned count);
 
 size_t conn_queued(const struct conn *c);
+
+/* How much of a TLS record of CONN_RECORD_BYTES has been written and waits for the rest: to fill
+ * records saves time.  0 of a conn that is plain. */
+size_t conn_record_begun(const struct conn *c);
 
 /* Gives `ticket` to the conn, which gives it back when it is closed: also when it closes by itself,
  * long after its owner has let go of it. */

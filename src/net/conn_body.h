@@ -14,7 +14,6 @@
 #define CONN_FIXED_BYTES 2048U
 #define CONN_TLS_BYTES 24576U
 #define CONN_HANDSHAKE_BYTES 40960U /* more, until the handshake is done */
-#define RECORD_BYTES 16384U         /* the largest TLS record's plaintext (RFC 8446 5.1) */
 
 enum conn_state {
     CONN_OPEN,

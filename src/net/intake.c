@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 
 /* A recv() of ciphertext needs this much plaintext room: itself and a partial record before it. */
-#define TAKE_ROOM (LOOP_CIPHER_BYTES + 2 * RECORD_BYTES)
+#define TAKE_ROOM (LOOP_CIPHER_BYTES + 2 * CONN_RECORD_BYTES)
 
 static void start_feeding_tls(struct conn *c, const uint8_t *bytes, size_t len);
 

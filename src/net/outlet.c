@@ -8,15 +8,26 @@
 #define FLUSH_IOV 64U
 #define RESET_POLL_MS 20
 
-static int seal_unsealed(struct conn *c)
+/* Seals what waits for more, and bytes[0..len) behind it: one record. */
+static int seal_unsealed(struct conn *c, const uint8_t *bytes, size_t len)
 {
+    uint8_t record[CONN_RECORD_BYTES];
     struct iovec iov[4];
-    size_t total;
+    size_t total, at = 0;
     unsigned count = buf_peek(&c->unsealed, iov, 4, &total);
-    int err = 0;
+    int err;
 
-    for (unsigned i = 0; i < count && !err; i++)
-        err = tls_seal(c->tls, iov[i].iov_base, iov[i].iov_len);
+    if (count == 0)
+        return 0;
+    if (count == 1 && len == 0) {
+        err = tls_seal(c->tls, iov[0].iov_base, total);
+    } else {
+        for (unsigned i = 0; i < count; at += iov[i++].iov_len)
+            memcpy(record + at, iov[i].iov_base, iov[i].iov_len);
+        if (len)
+            memcpy(record + at, bytes, len);
+        err = tls_seal(c->tls, record, at + len);
+    }
     buf_drop(&c->unsealed, total);
     return err;
 }
@@ -79,7 +90,7 @@ static void end_sending(struct conn *c)
 bool outlet_flush(struct conn *c)
 {
     size_t before = conn_queued(c);
-    int err = c->tls ? seal_unsealed(c) : 0;
+    int err = c->tls ? seal_unsealed(c, NULL, 0) : 0;
 
     if (!err)
         err = send_queued(c);
@@ -98,18 +109,16 @@ static int write_tls(struct conn *c, const uint8_t *bytes, size_t len)
     int err;
 
     loop_defer(c->loop, &c->turn);
-    if (c->unsealed.len && c->unsealed.len + len >= RECORD_BYTES) {
-        size_t part = RECORD_BYTES - c->unsealed.len;
+    if (c->unsealed.len && c->unsealed.len + len >= CONN_RECORD_BYTES) {
+        size_t part = CONN_RECORD_BYTES - c->unsealed.len;
 
-        err = buf_put(&c->unsealed, bytes, part);
-        if (!err)
-            err = seal_unsealed(c);
+        err = seal_unsealed(c, bytes, part);
         if (err)
             return err;
         bytes += part;
         len -= part;
     }
-    whole = len - len % RECORD_BYTES;
+    whole = len - len % CONN_RECORD_BYTES;
     err = tls_seal(c->tls, bytes, whole);
     if (!err && len > whole)
         err = buf_put(&c->unsealed, bytes + whole, len - whole);
@@ -165,7 +174,7 @@ int outlet_write(struct conn *c, const struct iovec *iov, unsigned count, size_t
 void outlet_shut(struct conn *c)
 {
     c->sending = CONN_ENDING;
-    if (c->tls && !seal_unsealed(c))
+    if (c->tls && !seal_unsealed(c, NULL, 0))
         tls_shut(c->tls);
     loop_defer(c->loop, &c->turn);
 }

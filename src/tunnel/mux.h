@@ -51,7 +51,6 @@ struct mux {
     struct gather *gather;
     enum dialect dialect;
     struct mproxy_decoder decoder;
-    uint8_t *cut;       /* the part of a header that has come, or NULL */
     struct map streams; /* by key */
     struct quarantine ended;
     struct mux_stream *current; /* whom the frame being read is for; NULL: nobody */
@@ -62,7 +61,7 @@ struct mux {
     size_t control_len;
     uint64_t frames_in, frames_out;
     uint16_t silent_opens; /* the port of the stream that never was; see the .c file */
-    int64_t now_ms;        /* the owner sets it before mux_feed(), _trim(), _add(), _remove() */
+    int64_t now_ms;        /* the owner sets it before mux_feed(), mux_add(), mux_remove() */
 };
 
 void mux_init(struct mux *m, const struct mux_ops *ops, struct gather *gather, enum dialect d);
@@ -72,9 +71,6 @@ void mux_fini(struct mux *m);
  * in[] must stay until then.  Returns 0, or -EPROTO, -EMSGSIZE, -ENOMEM: close the tunnel. */
 int mux_feed(struct mux *m, const uint8_t *in, size_t len);
 void mux_deliver(struct mux *m);
-
-/* Gives back what is held for a while only; to be called now and then. */
-void mux_trim(struct mux *m);
 
 /* Where a stream leads. */
 struct mux_route {
@@ -90,6 +86,10 @@ int mux_add(struct mux *m, struct mux_stream *ms, const struct mux_route *route)
 
 /* Ends its key's use; it goes into quarantine. */
 void mux_remove(struct mux *m, struct mux_stream *ms);
+
+/* The most of `room` bytes that, sent as one data frame behind `begun` bytes, end where a unit of
+ * `unit` bytes does; `room` where that would be less than half of it. */
+size_t mux_fit(const struct mux_stream *ms, size_t room, size_t begun, size_t unit);
 
 /* Sends bytes[0..len) as one data frame; LOOP_HEADROOM bytes in front of them are overwritten. */
 int mux_write_data(struct mux *m, struct mux_stream *ms, uint8_t *bytes, size_t len);

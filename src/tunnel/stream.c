@@ -58,6 +58,16 @@ static void drop_hold(struct stream *st)
     st->hold = NULL;
 }
 
+/* What is read fills TLS records, if it is that much. */
+static size_t fit_records(const struct stream *st, size_t room)
+{
+    const struct conn *conn = st->session->conn;
+
+    if (room == 0 || !conn)
+        return room;
+    return mux_fit(&st->mux, room, conn_record_begun(conn), CONN_RECORD_BYTES);
+}
+
 /* conn_ops.room */
 static size_t room(void *owner)
 {
@@ -68,7 +78,7 @@ static size_t room(void *owner)
     if (st->state == STREAM_ALONE || st->device == STREAM_DEVICE_PAUSED ||
         (st->guard && http_guard_is_waiting(st->guard)))
         return 0;
-    return queue_room(st->session, &st->turn);
+    return fit_records(st, queue_room(st->session, &st->turn));
 }
 
 static void start_alone(struct stream *st)

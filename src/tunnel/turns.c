@@ -23,7 +23,7 @@ static void start_round(struct turns *ts)
 
     if (share < TURNS_QUANTUM_MIN)
         share = TURNS_QUANTUM_MIN;
-    ts->quantum = share < TURNS_QUANTUM_MAX ? share : TURNS_QUANTUM_MAX;
+    ts->quantum = share < TURNS_QUANTUM_MAX ? share - share % TURNS_STEP : TURNS_QUANTUM_MAX;
     ts->readers = 0;
     ts->state = TURNS_OPEN;
     ts->round++;
@@ -41,13 +41,18 @@ static void renew(const struct turns *ts, struct turn *t)
     if (t->credit > (int64_t)ts->quantum)
         t->credit = (int64_t)ts->quantum;
     t->kind = TURN_FRESH;
-    t->spare = TURNS_SPARE;
+    t->spare = rounds == 1 && t->spare < 0 ? 0 : TURNS_SPARE;
     t->round = ts->round;
+}
+
+static bool has_credit(const struct turn *t)
+{
+    return t->credit >= (int64_t)TURNS_LEAST;
 }
 
 static void wait(struct turns *ts, struct turn *t)
 {
-    if (t->credit <= 0)
+    if (!has_credit(t))
         list_push(&ts->spent, &t->link);
     else
         list_push(t->kind == TURN_GIVEN ? &ts->given : &ts->fresh, &t->link);
@@ -65,11 +70,6 @@ static bool may_go_on(const struct turns *ts, const struct turn *t, size_t queue
     bool is_alone = ts->reader == t && ts->reader_since + 1 < ts->round;
 
     return !turns_has_waiting(ts) && (queued == 0 || (is_alone && queued <= ts->marks.low));
-}
-
-static size_t at_least(int64_t bytes)
-{
-    return bytes > (int64_t)TURNS_LEAST ? (size_t)bytes : TURNS_LEAST;
 }
 
 static size_t spare_room(struct turns *ts, struct turn *t)
@@ -93,15 +93,15 @@ size_t turns_room(struct turns *ts, struct turn *t, size_t queued)
     t->reads = TURN_READS_DUE;
     if (queued > high || high - queued < TURNS_LEAST)
         return spare_room(ts, t);
-    while (t->credit <= 0 && may_go_on(ts, t, queued)) {
+    while (!has_credit(t) && may_go_on(ts, t, queued)) {
         start_round(ts);
         renew(ts, t);
     }
-    if (t->credit <= 0) {
+    if (!has_credit(t)) {
         wait(ts, t);
         return 0;
     }
-    room = at_least(t->credit);
+    room = (size_t)t->credit;
     return room < high - queued ? room : high - queued;
 }
 
@@ -170,13 +170,13 @@ struct turn *turns_next(struct turns *ts, size_t queued, size_t *given)
     ts->spare = TURNS_SPARE_SUM;
     for (t = take(ts); t; t = take(ts)) {
         renew(ts, t);
-        if (t->credit > 0)
+        if (has_credit(t))
             break;
         list_push(&ts->spent, &t->link);
     }
     if (t) {
         t->kind = TURN_GIVEN;
-        *given += at_least(t->credit);
+        *given += (size_t)t->credit;
     }
     return t;
 }

@@ -8,7 +8,7 @@
  *
  * Who has sent little of late does not wait behind the others: a stream has its quantum of a round
  * whenever it comes, waits in a line of its own, which has every other turn, and may have a few
- * bytes read even above the high mark.
+ * bytes read even above the high mark, unless it read more than that in the round before.
  *
  * The quantum is an equal share of what lies between the marks, among those that read in the last
  * round: few read much at a time, many take quick turns.
@@ -24,7 +24,8 @@
 
 #include <stdint.h>
 
-#define TURNS_LEAST 4096U         /* less room is no room */
+#define TURNS_LEAST 4096U         /* less room is no room, less credit is none */
+#define TURNS_STEP 16384U         /* quanta are multiples of that: full TLS records */
 #define TURNS_QUANTUM_MIN 32768U  /* what each may read in a round */
 #define TURNS_QUANTUM_MAX 262144U /* one recv() */
 #define TURNS_SPARE 4096U         /* what each may read above the high mark, in a round */

@@ -27,7 +27,6 @@ static void check_written(const struct mproxy_head *head, const struct mproxy_ke
     uint32_t body_len = (uint32_t)head->body_len;
     uint8_t out[MPROXY_HEAD_MAX];
     struct mproxy_template t;
-    uint8_t gathered[MPROXY_HEAD_MAX];
     struct mproxy_decoder d;
     struct mproxy_event event;
     struct mproxy_key again;
@@ -37,7 +36,7 @@ static void check_written(const struct mproxy_head *head, const struct mproxy_ke
         return;
     len = mproxy_template_write(&t, head->kind, body_len, out);
     assert(len == mproxy_template_head_len(&t, head->kind, body_len));
-    mproxy_decoder_init(&d, BODY_MAX, gathered);
+    mproxy_decoder_init(&d, BODY_MAX);
     assert(mproxy_decoder_feed(&d, out, len, &event) == (ssize_t)len);
     assert(event.kind == MPROXY_HEAD && event.head.kind == head->kind);
     assert(event.head.body_len == head->body_len);
@@ -85,10 +84,9 @@ static void feed(struct mproxy_decoder *d, const uint8_t *bytes, size_t len, str
 static struct told run(const uint8_t *data, size_t size, size_t step)
 {
     struct told t = {0};
-    uint8_t head[MPROXY_HEAD_MAX];
     struct mproxy_decoder d;
 
-    mproxy_decoder_init(&d, BODY_MAX, head);
+    mproxy_decoder_init(&d, BODY_MAX);
     for (size_t at = 0; at < size && !t.err; at += step) {
         size_t n = step < size - at ? step : size - at;
         uint8_t *piece = malloc(n);

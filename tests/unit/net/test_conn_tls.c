@@ -253,6 +253,26 @@ static void small_writes_of_a_turn_share_a_record(void **state)
     assert_int_equal(got, 1000);
 }
 
+static void a_record_that_was_begun_is_filled(void **state)
+{
+    static const size_t pieces[] = {100, 5000, CONN_RECORD_BYTES - 5100, 9000, 50000};
+    uint64_t before;
+    size_t total = 0;
+
+    (void)state;
+    shake();
+    before = conn_wire_out(probe.conn);
+    for (unsigned i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+        assert_int_equal(conn_write(probe.conn, step, pieces[i]), 0);
+        total += pieces[i];
+        assert_int_equal(conn_record_begun(probe.conn), total % CONN_RECORD_BYTES);
+    }
+    pump(&loop);
+    assert_int_equal(conn_record_begun(probe.conn), 0);
+    assert_int_equal(conn_wire_out(probe.conn) - before,
+                     total + (total + CONN_RECORD_BYTES - 1) / CONN_RECORD_BYTES * 22);
+}
+
 /* Sealing makes bytes more; the bound must hold for those as well. */
 static void a_queue_that_sealing_has_overfilled_is_full(void **state)
 {
@@ -411,6 +431,7 @@ int main(void)
         TEST(fifty_megabytes_go_both_ways_unharmed),
         TEST(who_takes_little_gets_all_of_a_flood),
         TEST(small_writes_of_a_turn_share_a_record),
+        TEST(a_record_that_was_begun_is_filled),
         TEST(a_queue_that_sealing_has_overfilled_is_full),
         TEST(the_end_without_close_notify_is_an_end),
         TEST(close_notify_right_behind_bytes_is_an_end),

@@ -14,7 +14,7 @@
 
 static struct gather gather;
 static struct mux mux;
-static char written[8192]; /* what write() was given, and the last of it */
+static char written[262400]; /* what write() was given, and the last of it */
 static size_t written_len;
 static unsigned writes;
 static char story[8192]; /* what came up */
@@ -192,6 +192,28 @@ static void each_dialect_hears_its_own_headers(void **state)
         mux_fini(&mux);
     }
     (void)start(DIALECT_FIRST);
+}
+
+static void what_fits_ends_where_a_unit_does(void **state)
+{
+    static const size_t rooms[] = {32768, 40000, 65536, 65600, 98400, 131072, 262144};
+    static uint8_t bytes[LOOP_HEADROOM + 262144];
+    static const size_t unit = 16384;
+    struct mux_stream ms;
+
+    (void)state;
+    assert_int_equal(add(&ms, "9.8.7.6:1000", "name.example.com"), 0);
+    for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]) * 3; i++) {
+        size_t begun = i % 3 * 8000;
+        size_t len = mux_fit(&ms, rooms[i / 3], begun, unit);
+
+        assert_true(len <= rooms[i / 3] && rooms[i / 3] - len < unit);
+        assert_int_equal(mux_write_data(&mux, &ms, bytes + LOOP_HEADROOM, len), 0);
+        assert_int_equal((begun + written_len) % unit, 0);
+    }
+    assert_int_equal(mux_fit(&ms, 4096, 0, unit), 4096);
+    assert_int_equal(mux_fit(&ms, 4096, 16300, unit), 4096);
+    mux_remove(&mux, &ms);
 }
 
 /* Packers before 2.0 act on an empty frame only when the next byte is there. */
@@ -513,6 +535,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(each_dialect_hears_its_own_headers),
+        TEST(what_fits_ends_where_a_unit_does),
         TEST(a_silent_open_is_an_empty_frame_with_another_behind_it),
         TEST(data_comes_gathered_by_stream_and_signals_behind_it),
         TEST(one_byte_at_a_time_gives_the_same_bytes),

@@ -242,6 +242,44 @@ static void who_sends_now_and_then_waits_for_no_more_than_the_low_mark(void **st
     assert_true(some->longest <= (w.marks.high - w.marks.low) / 20000 + 2);
 }
 
+static void who_reads_much_reads_no_crumbs_above_the_mark(void **state)
+{
+    size_t room;
+
+    (void)state;
+    for (unsigned n = 0; n < 8; n++)
+        (void)add(ENDLESS);
+    ticks(100, 300000);
+    w.queued = w.marks.high;
+    for (unsigned n = 0; n < w.count; n++) {
+        struct turn *t = &w.sources[n].turn;
+
+        turn_leave(t);
+        t->round = w.turns.round - 1;
+        t->spare = -1;
+        room = turns_room(&w.turns, t, w.queued);
+        assert_int_equal(room, 0);
+    }
+    assert_int_equal(turns_room(&w.turns, &add(64)->turn, w.queued), TURNS_SPARE);
+}
+
+static void quanta_are_full_records(void **state)
+{
+    static const struct {
+        size_t high, quantum;
+    } rows[] = {{16777216, 131072}, {6000000, 32768}, {7000000, 49152}, {65536, 32768}};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        set_up(NULL);
+        w.turns.marks = (struct turns_marks){rows[i].high / 2, rows[i].high};
+        for (unsigned n = 0; n < 64; n++)
+            (void)add(ENDLESS);
+        ticks(500, 200000);
+        assert_int_equal(w.turns.quantum, rows[i].quantum);
+    }
+}
+
 static void a_crowd_of_small_ones_is_bounded_above_the_mark(void **state)
 {
     (void)state;
@@ -357,6 +395,8 @@ int main(void)
         TEST(shares_are_even_over_time),
         TEST(who_sends_little_never_waits),
         TEST(who_sends_now_and_then_waits_for_no_more_than_the_low_mark),
+        TEST(who_reads_much_reads_no_crumbs_above_the_mark),
+        TEST(quanta_are_full_records),
         TEST(a_crowd_of_small_ones_is_bounded_above_the_mark),
         TEST(newcomers_do_not_starve_the_old),
         TEST(what_was_read_too_much_is_paid_back),
