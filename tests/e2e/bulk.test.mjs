@@ -17,9 +17,11 @@ async function worldOfTwoProcesses(scene, letter, config) {
     return { relay, device };
 }
 
-for (const letter of ['D', 'G'])
-    scenario(`class ${letter}: ${SIZE} to a visitor, SHA-256 compared`, { ms: 120_000 }, async (scene) => {
-        const { relay, device } = await worldOfTwoProcesses(scene, letter);
+// With OpenSSL's AES and, where there is one, the vectorised.
+for (const [letter, aes] of [['D', 'auto'], ['D', 'off'], ['G', 'auto']])
+    scenario(`class ${letter}, vector_aes ${aes}: ${SIZE} to a visitor, SHA-256 compared`, { ms: 120_000 }, async (scene) => {
+        const { relay, device } = await worldOfTwoProcesses(scene, letter, { vector_aes: aes });
+        scene.t.diagnostic(`aes: ${(await relay.counts()).aes}`);
         const before = relay.rss();
         const answer = await request({ port: relay.port, host: HOST, keep: false,
             path: `/download?bytes=${BULK}`, ms: 110_000 * slowness });
@@ -29,16 +31,17 @@ for (const letter of ['D', 'G'])
         assert.deepEqual((await device.ask()).violations, []);
     });
 
-scenario(`class D: ${SIZE} to a device, SHA-256 compared`, { ms: 120_000 }, async (scene) => {
-    const { relay, device } = await worldOfTwoProcesses(scene, 'D');
-    const before = relay.rss();
-    // Written with regard to back-pressure: node would keep the gigabyte in memory otherwise.
-    const answer = await upload(relay.port, BULK);
-    assert.deepEqual(answer, { bytes: BULK, sha256: patternHash(BULK) });
-    assert.ok(relay.rss() - before < 32 * MIB);
-    const state = await device.ask();
-    assert.deepEqual(state.violations, []);
-});
+for (const aes of ['auto', 'off'])
+    scenario(`class D, vector_aes ${aes}: ${SIZE} to a device, SHA-256 compared`, { ms: 120_000 }, async (scene) => {
+        const { relay, device } = await worldOfTwoProcesses(scene, 'D', { vector_aes: aes });
+        const before = relay.rss();
+        // Written with regard to back-pressure: node would keep the gigabyte in memory otherwise.
+        const answer = await upload(relay.port, BULK);
+        assert.deepEqual(answer, { bytes: BULK, sha256: patternHash(BULK) });
+        assert.ok(relay.rss() - before < 32 * MIB);
+        const state = await device.ask();
+        assert.deepEqual(state.violations, []);
+    });
 
 async function upload(port, bytes) {
     const visitor = await Visitor.connect({ port });

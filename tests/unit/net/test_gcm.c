@@ -632,7 +632,7 @@ static void a_broken_record_of_tls_1_2_is_wiped(void **state)
     static const uint8_t zero[1000];
     struct message m = random_message(16, 13, 0);
     EVP_CIPHER_CTX *seals = start_records(OURS, &m, 1), *opens = start_records(OURS, &m, 0);
-    uint8_t record[1024];
+    uint8_t record[1024] = {0};
     int given;
 
     (void)state;

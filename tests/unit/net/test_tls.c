@@ -1,5 +1,7 @@
 #include "net/tls.h"
 
+#include "net/gcm_provider.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +12,7 @@
 
 #include <openssl/err.h>
 
+static const char *properties; /* of the certificates, while a round of tests runs */
 static struct certificates certificates;
 static struct pool pool;
 static struct buf out;
@@ -39,6 +42,7 @@ static int set_up(void **state)
 {
     (void)state;
     pool_init(&pool, 0);
+    certificates.properties = properties;
     certificate_add(&certificates, "DNS:a.example");
     return 0;
 }
@@ -279,6 +283,51 @@ static void a_key_update_is_answered(void **state)
     assert_int_equal(SSL_read(client, plain, 100), 8);
 }
 
+/* Sends `len` bytes to the relay and back again. */
+static void there_and_back(size_t len)
+{
+    static uint8_t bytes[32768], back[32768];
+
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = (uint8_t)(i * 7 + len);
+    plain_len = 0;
+    assert_int_equal(SSL_write(client, bytes, (int)len), len);
+    (void)carry_to_relay();
+    assert_int_equal(plain_len, len);
+    assert_memory_equal(plain, bytes, len);
+    assert_int_equal(tls_seal(&relay, plain, len), 0);
+    (void)carry_to_client();
+    for (size_t at = 0; at < len;) {
+        int got = SSL_read(client, back + at, (int)(len - at));
+
+        assert_true(got > 0);
+        at += (size_t)got;
+    }
+    assert_memory_equal(back, bytes, len);
+}
+
+static void many_records_pass_under_each_key(void **state)
+{
+    static const char *const suites[] = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
+                                         "TLS_CHACHA20_POLY1305_SHA256"};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        start(&rows[0].taste);
+        assert_int_equal(SSL_set_ciphersuites(client, suites[i]), 1);
+        assert_true(shake());
+        for (int update = 0; update < 8; update++) {
+            for (size_t len = 1; len <= 32768; len += 1 + len / 3)
+                there_and_back(len);
+            assert_int_equal(SSL_key_update(client, update % 2 ? SSL_KEY_UPDATE_REQUESTED
+                                                               : SSL_KEY_UPDATE_NOT_REQUESTED),
+                             1);
+            assert_int_equal(SSL_key_update(relay.ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        }
+        stop();
+    }
+}
+
 static void renegotiation_is_refused(void **state)
 {
     (void)state;
@@ -315,9 +364,21 @@ int main(void)
         TEST(a_broken_record_is_answered_with_an_alert),
         TEST(what_is_no_tls_is_refused),
         TEST(a_key_update_is_answered),
+        TEST(many_records_pass_under_each_key),
         TEST(renegotiation_is_refused),
         TEST(an_old_error_of_somebody_else_does_no_harm),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    OSSL_PROVIDER *provider;
+    const char *why;
+    int failed = cmocka_run_group_tests_name("OpenSSL's AES", tests, NULL, NULL);
+
+    if (gcm_provider_start(&provider, &why)) {
+        print_message("skipped with vectorised AES: %s\n", why);
+        return failed;
+    }
+    properties = GCM_PROVIDER_PROPERTIES;
+    failed += cmocka_run_group_tests_name("vectorised AES", tests, NULL, NULL);
+    gcm_provider_stop(provider);
+    return failed;
 }
