@@ -492,6 +492,7 @@ static void a_tag_counts_once_and_without_one_nothing_is_good(void **state)
         assert_int_equal(add_aad(c, aad, m.aad_len), 1);
         assert_int_equal(crypt(c, out, sealed, m.len), 1);
         assert_int_equal(end(c), i == 0);
+        assert_int_equal(crypt(c, out, sealed, m.len), 0);
     }
     EVP_CIPHER_CTX_free(c);
     ERR_clear_error();
