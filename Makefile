@@ -6,7 +6,7 @@ JOBS ?= $(shell nproc)
 
 PAGES = $(wildcard docs/man/*.[1578])
 
-.PHONY: help deps build run test torture fuzz soak bench install uninstall check-format tidy format clean
+.PHONY: help deps build run test torture fuzz soak bench bench-quick bench-docs bench-build install uninstall check-format tidy format clean
 
 help:
 	@echo 'make build         the relay, as build/release/rvpn'
@@ -15,7 +15,9 @@ help:
 	@echo 'make torture       fails every allocation and every socket call, one after the other'
 	@echo 'make fuzz          each fuzz target for SECONDS=60'
 	@echo 'make soak          devices, visitors and faults for SECONDS=60, every byte checked'
-	@echo 'make bench         figures beside HAProxy; bench/run.sh has more of them'
+	@echo 'make bench         figures beside HAProxy and other tunnels, and the goals: 25 minutes'
+	@echo 'make bench-quick   the same with fewer rounds: 8 minutes'
+	@echo 'make bench-docs    puts the last figures into docs/benchmarks.md'
 	@echo 'make install       into DESTDIR, under PREFIX=/usr/local'
 	@echo 'make deps          installs the packages that building needs (Debian)'
 	@echo 'make check-format  layout;  make format sets it right'
@@ -58,10 +60,20 @@ soak:
 	    npm ci --no-audit --no-fund; }
 	@node tests/soak/soak.mjs $(SECONDS)
 
-bench:
+bench-build:
 	@tools/deps.sh --bench
 	@$(MAKE) --no-print-directory build
-	@bench/run.sh
+	@cmake --preset release -B build/unmetered -DRVPN_METER=OFF --log-level=WARNING
+	@cmake --build build/unmetered -j $(JOBS) --target rvpn
+
+bench: bench-build
+	@bench/run.sh bench
+
+bench-quick: bench-build
+	@bench/run.sh quick
+
+bench-docs:
+	@node bench/docs.mjs
 
 install:
 	@test -x build/release/rvpn || { echo 'nothing is built yet: make build'; exit 1; }

@@ -38,14 +38,14 @@ async function startRelay(command, i) {
     const [binary, ...flags] = command.split(' ');
     const state = path.join(folder, String(i));
     const child = spawn('taskset', ['-c', RELAY_CPU, binary, 'serve', '--listen', '127.0.0.1:0',
-        '--state', state, ...FLAGS, ...flags], { stdio: ['ignore', 'pipe', 'inherit'] });
+        '--state', state, ...FLAGS, ...flags], { stdio: ['ignore', 'inherit', 'pipe'] });
     children.push(child);
     let text = '';
-    for await (const data of child.stdout.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
+    for await (const data of child.stderr.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
         text += data;
         const port = / listening .*?port=(\d+)/.exec(text)?.[1];
         if (port) {
-            child.stdout.resume();
+            child.stderr.resume();
             return { command, port, pid: child.pid, secret: path.join(state, 'secret') };
         }
     }

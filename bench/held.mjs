@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { adopt, tree, within } from './process.mjs';
 
 const LOAD = process.env.LOAD ?? path.join(tree, 'build/release/load');
-const ANSWER_MS = 15_000;
+const ANSWER_MS = 60_000;
 
 export class Held {
     // Resolves once all its links and visitors are open.

@@ -67,6 +67,7 @@ static const char help[] =
     "                       what there was since the last; ends with its input\n"
     "  --watch PID,...      processes whose CPU and memory are told\n"
     "  --cpu N              runs on this core only\n"
+    "  --urgent             before all others there (SCHED_FIFO)\n"
     "\n"
     "Two binaries against each other: bench/ab.mjs.\n";
 
@@ -106,18 +107,18 @@ static const char *const bys[] = {"host", "port", "sni", NULL};
 static const char *const besides[] = {"down", "up", "stall", NULL};
 
 static const struct option longs[] = {
-    {"relay", 1, NULL, 'r'},   {"service", 1, NULL, 's'},  {"legs", 1, NULL, 'l'},
-    {"tunnels", 1, NULL, 't'}, {"names", 1, NULL, 'n'},    {"secret", 1, NULL, 'S'},
-    {"token", 1, NULL, 'T'},   {"raw-port", 1, NULL, 'R'}, {"frame", 1, NULL, 'f'},
-    {"forward", 1, NULL, 'F'}, {"messages", 1, NULL, 'm'}, {"resume", 0, NULL, 'u'},
-    {"burst", 1, NULL, 'b'},   {"unsent", 1, NULL, 'U'},   {"visit", 1, NULL, 'v'},
-    {"accept", 1, NULL, 'a'},  {"by", 1, NULL, 'y'},       {"visitors", 1, NULL, 'V'},
-    {"request", 1, NULL, 'q'}, {"answer", 1, NULL, 'A'},   {"pause", 1, NULL, 'p'},
-    {"beside", 1, NULL, 'B'},  {"besides", 1, NULL, 'N'},  {"elsewhere", 0, NULL, 'E'},
-    {"work", 1, NULL, 'w'},    {"warm", 1, NULL, 'W'},     {"seconds", 1, NULL, 'e'},
-    {"amount", 1, NULL, 'M'},  {"hold", 0, NULL, 'H'},     {"watch", 1, NULL, 'P'},
-    {"cpu", 1, NULL, 'c'},     {"key", 1, NULL, 'k'},      {"certificate", 1, NULL, 'C'},
-    {"help", 0, NULL, 'h'},    {NULL, 0, NULL, 0}};
+    {"relay", 1, NULL, 'r'},       {"service", 1, NULL, 's'},  {"legs", 1, NULL, 'l'},
+    {"tunnels", 1, NULL, 't'},     {"names", 1, NULL, 'n'},    {"secret", 1, NULL, 'S'},
+    {"token", 1, NULL, 'T'},       {"raw-port", 1, NULL, 'R'}, {"frame", 1, NULL, 'f'},
+    {"forward", 1, NULL, 'F'},     {"messages", 1, NULL, 'm'}, {"resume", 0, NULL, 'u'},
+    {"burst", 1, NULL, 'b'},       {"unsent", 1, NULL, 'U'},   {"visit", 1, NULL, 'v'},
+    {"accept", 1, NULL, 'a'},      {"by", 1, NULL, 'y'},       {"visitors", 1, NULL, 'V'},
+    {"request", 1, NULL, 'q'},     {"answer", 1, NULL, 'A'},   {"pause", 1, NULL, 'p'},
+    {"beside", 1, NULL, 'B'},      {"besides", 1, NULL, 'N'},  {"elsewhere", 0, NULL, 'E'},
+    {"work", 1, NULL, 'w'},        {"warm", 1, NULL, 'W'},     {"seconds", 1, NULL, 'e'},
+    {"amount", 1, NULL, 'M'},      {"hold", 0, NULL, 'H'},     {"watch", 1, NULL, 'P'},
+    {"cpu", 1, NULL, 'c'},         {"urgent", 0, NULL, 'X'},   {"key", 1, NULL, 'k'},
+    {"certificate", 1, NULL, 'C'}, {"help", 0, NULL, 'h'},     {NULL, 0, NULL, 0}};
 
 static void set_far(enum far far, uint16_t port)
 {
@@ -187,12 +188,21 @@ static void set_number(int what, unsigned number)
     }
 }
 
+static void set_urgent(void)
+{
+    const struct sched_param param = {.sched_priority = 1};
+
+    if (sched_setscheduler(0, SCHED_FIFO, &param) == -1)
+        (void)fprintf(stderr, "load: not urgent, as only root may be that\n");
+}
+
 static void set_one(int what)
 {
     switch (what) {
     case 'u': options.resumes = true; break;
     case 'E': options.beside_elsewhere = true; break;
     case 'H': options.holds = true; break;
+    case 'X': set_urgent(); break;
     case 'a':
         options.by = BY_ACCEPT;
         options.visit_port = (uint16_t)strtoul(optarg, NULL, 10);
@@ -290,5 +300,5 @@ int main(int argc, char **argv)
         run_until(now_ns() + (int64_t)(options.seconds * 1e9));
     }
     count_print();
-    return 0;
+    _exit(0); /* what is open goes with the process */
 }

@@ -11,10 +11,13 @@
 #include <unistd.h>
 
 #define TIMES_MAX (4U << 20)
+#define THREADS_MAX 64U
 
 /* What a process has used so far. */
 struct usage {
     double cpu; /* seconds, of all threads that are still there */
+    double thread_cpu[THREADS_MAX];
+    unsigned threads;
     long rss_kib;
 };
 
@@ -60,9 +63,15 @@ static struct usage usage_of(int pid)
     (void)snprintf(path, sizeof(path), "/proc/%d/task", pid);
     dir = opendir(path);
     for (struct dirent *e; dir && (e = readdir(dir));) {
+        double cpu;
+
+        if (e->d_name[0] == '.')
+            continue;
         (void)snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", pid, e->d_name);
-        if (e->d_name[0] != '.')
-            u.cpu += (double)read_number(path, "") / 1e9;
+        cpu = (double)read_number(path, "") / 1e9;
+        u.cpu += cpu;
+        if (u.threads < THREADS_MAX)
+            u.thread_cpu[u.threads++] = cpu;
     }
     if (dir)
         (void)closedir(dir);
@@ -101,6 +110,19 @@ static void print_times(void)
                  times[(size_t)time_count * 99 / 100] / 10.0, times[time_count - 1] / 10.0);
 }
 
+/* What the thread used that used most meanwhile. */
+static double busiest(const struct usage *from, const struct usage *to)
+{
+    double most = 0;
+
+    for (unsigned i = 0; i < to->threads; i++) {
+        double used = to->thread_cpu[i] - (i < from->threads ? from->thread_cpu[i] : 0);
+
+        most = used > most ? used : most;
+    }
+    return most;
+}
+
 static void print_usage(double gigabytes, double requests)
 {
     double cpu = 0;
@@ -109,8 +131,9 @@ static void print_usage(double gigabytes, double requests)
     for (unsigned i = 0; i < options.watched; i++) {
         struct usage u = usage_of(options.watch[i]);
 
-        (void)printf("%s{\"pid\":%d,\"cpu_s\":%.4f,\"rss_kib\":%ld}", i ? "," : "",
-                     options.watch[i], u.cpu - usage_before[i].cpu, u.rss_kib);
+        (void)printf("%s{\"pid\":%d,\"cpu_s\":%.4f,\"busiest_s\":%.4f,\"rss_kib\":%ld}",
+                     i ? "," : "", options.watch[i], u.cpu - usage_before[i].cpu,
+                     busiest(&usage_before[i], &u), u.rss_kib);
         cpu += u.cpu - usage_before[i].cpu;
     }
     (void)printf("],\"cpu_s\":%.4f", cpu);

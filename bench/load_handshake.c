@@ -5,12 +5,22 @@
 
 #include <openssl/ssl.h>
 #include <stdio.h>
+#include <time.h>
 
 #define WIRE_BYTES 65536
 
 static SSL_SESSION *session;
 static int64_t server_ns;
 static uint64_t resumed;
+
+/* Of this process: what others take of the core meanwhile does not count. */
+static int64_t cpu_ns(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
 
 static int keep_session(SSL *ssl, SSL_SESSION *s)
 {
@@ -34,15 +44,15 @@ static SSL_CTX *new_context(const SSL_METHOD *method)
 /* One flight of the server's; its time is what is asked for. */
 static void step_server(SSL *server)
 {
-    int64_t from = now_ns();
+    int64_t from = cpu_ns();
 
     (void)SSL_do_handshake(server);
-    server_ns += now_ns() - from;
+    server_ns += cpu_ns() - from;
 }
 
 static void shake(SSL_CTX *server_context, SSL_CTX *device_context)
 {
-    int64_t from = now_ns();
+    int64_t from = cpu_ns();
     SSL *server = SSL_new(server_context), *device = SSL_new(device_context);
     BIO *near, *far;
     char byte;
@@ -51,7 +61,7 @@ static void shake(SSL_CTX *server_context, SSL_CTX *device_context)
         die("TLS");
     SSL_set_bio(server, near, near);
     SSL_set_accept_state(server);
-    server_ns += now_ns() - from;
+    server_ns += cpu_ns() - from;
     SSL_set_bio(device, far, far);
     SSL_set_connect_state(device);
     if (options.resumes && session)
@@ -64,9 +74,11 @@ static void shake(SSL_CTX *server_context, SSL_CTX *device_context)
     }
     (void)SSL_read(device, &byte, 1); /* its tickets */
     resumed += (uint64_t)SSL_session_reused(server);
-    from = now_ns();
+    from = cpu_ns();
+    SSL_set_shutdown(server, SSL_SENT_SHUTDOWN);
     SSL_free(server);
-    server_ns += now_ns() - from;
+    server_ns += cpu_ns() - from;
+    SSL_set_shutdown(device, SSL_SENT_SHUTDOWN); /* or its session were no longer good */
     SSL_free(device);
 }
 

@@ -194,6 +194,8 @@ void link_end(struct link *l, enum closing how)
         tunnel_free(l);
     else if (l->talk)
         talk_free(l->talk);
+    if (l->ssl)
+        SSL_set_shutdown(l->ssl, SSL_SENT_SHUTDOWN); /* or its session were no longer good */
     SSL_free(l->ssl);
     free(l->rest);
     source_close(&l->source, how);

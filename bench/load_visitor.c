@@ -221,7 +221,7 @@ static size_t take_body(struct visitor *v, const uint8_t *in, size_t len)
 {
     size_t count = v->bytes - v->at < len ? (size_t)(v->bytes - v->at) : len;
 
-    if (v->work == WORK_UP ? memcmp(in, "ok" + v->at, count) != 0
+    if (v->work == WORK_UP ? memcmp(in, &"ok"[v->at], count) != 0
                            : !pattern_is(in, count, v->seed, v->at))
         die("other bytes than were sent to visitor %u, near %ju", v->index, (uintmax_t)v->at);
     v->at += count;
@@ -303,8 +303,13 @@ static void on_visitor(struct source *s, uint32_t events)
         receive(v);
 }
 
+/* Those that come again and again go to all names. */
 static void dial_visitor(struct visitor *v)
 {
+    static unsigned turn;
+
+    if ((v->work == WORK_SHORT || v->work == WORK_TOUCH) && !options.beside_elsewhere)
+        v->name = turn++ % options.names;
     v->state = VISITOR_DIALLING;
     v->head.len = 0;
     v->asked_ns = now_ns();

@@ -1,6 +1,6 @@
 // The processes of a measurement: started on free ports of loopback, their CPU and memory read from
 // /proc, ended by their ids.
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
@@ -9,7 +9,6 @@ import { fileURLToPath } from 'node:url';
 export const tree = fileURLToPath(new URL('..', import.meta.url));
 export const binary = process.env.RVPN_BIN ?? path.join(tree, 'build/release/rvpn');
 export const HOST = 'bench.example';
-const TICKS = Number(execFileSync('getconf', ['CLK_TCK']));
 const READY_MS = 10_000;
 
 const started = new Set();
@@ -21,10 +20,11 @@ export function adopt(child) {
 }
 
 // A child that is dead when we are.  `ready` resolves with the first output that `isReady` likes.
-export function start(file, args, isReady = () => true) {
+export function start(file, args, isReady = () => true,
+    { stdin = 'ignore', readyMs = READY_MS } = {}) {
     const env = Object.fromEntries(
         Object.entries(process.env).filter(([key]) => !key.startsWith('RVPN_')));
-    const child = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(file, args.map(String), { env, stdio: [stdin, 'pipe', 'pipe'] });
     started.add(child);
     child.text = '';
     child.ended = new Promise((resolve) => child.on('close', (code, signal) => {
@@ -32,7 +32,7 @@ export function start(file, args, isReady = () => true) {
         resolve(code ?? signal);
     }));
     child.ready = new Promise((resolve, reject) => {
-        const late = setTimeout(() => reject(new Error(`${file}: not ready: ${child.text}`)), READY_MS);
+        const late = setTimeout(() => reject(new Error(`${file}: not ready: ${child.text}`)), readyMs);
         const look = (text) => {
             if (child.text.length < 1e6) child.text += text;
             if (!isReady(child.text)) return;
@@ -72,25 +72,6 @@ export async function startRelay(folder, workers, flags = []) {
         command: `rvpn serve --workers ${[workers, ...flags].join(' ')}` };
 }
 
-// HAProxy terminating TLS to the plain TCP port `backend`, with the relay's certificate.
-export async function startHaproxy(folder, name, { state, backend, bufsize }) {
-    const pem = path.join(folder, 'haproxy.pem');
-    const file = path.join(folder, `${name}.cfg`);
-    const port = await freePort();
-    writeFileSync(pem, ['certificate.pem', 'certificate-key.pem']
-        .map((f) => readFileSync(path.join(state, f), 'utf8')).join('\n'), { mode: 0o600 });
-    writeFileSync(file, ['global', '    nbthread 1', bufsize ? `    tune.bufsize ${bufsize}` : '',
-        'defaults', '    mode tcp', '    maxconn 500', '    timeout connect 5s',
-        '    timeout client 60s', '    timeout server 60s',
-        'frontend tls', `    bind 127.0.0.1:${port} ssl crt ${pem}`, '    default_backend plain',
-        'backend plain', `    server plain 127.0.0.1:${backend}`, ''].join('\n'));
-    const child = start('haproxy', ['-db', '-f', file]);
-    for (let end = Date.now() + READY_MS; !(await accepts(port)); )
-        if (Date.now() > end) throw new Error(`haproxy does not answer: ${child.text}`);
-    return { child, port, command: `haproxy -db (mode tcp, nbthread 1, tune.bufsize ${bufsize ||
-        'default'}, bind ... ssl)` };
-}
-
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // The value below which `share` of the numbers are.
@@ -99,33 +80,11 @@ export function quantile(numbers, share) {
     return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? NaN;
 }
 
-// HAProxy taking plain TCP visitors to the TLS port `backend`.
-export async function startProxy(folder, name, { backend }) {
-    const file = path.join(folder, `${name}.cfg`);
-    const port = await freePort();
-    writeFileSync(file, ['global', '    nbthread 1', 'defaults', '    mode tcp', '    maxconn 500',
-        '    timeout connect 5s', '    timeout client 60s', '    timeout server 60s',
-        'frontend plain', `    bind 127.0.0.1:${port}`, '    default_backend tls',
-        'backend tls', `    server tls 127.0.0.1:${backend} ssl verify none`, ''].join('\n'));
-    const child = start('haproxy', ['-db', '-f', file]);
-    for (let end = Date.now() + READY_MS; !(await accepts(port)); )
-        if (Date.now() > end) throw new Error(`haproxy does not answer: ${child.text}`);
-    return { child, port };
-}
-
-function accepts(port) {
-    return new Promise((resolve) => {
-        const socket = net.connect(port, '127.0.0.1');
-        socket.on('connect', () => resolve(true));
-        socket.on('error', () => setTimeout(resolve, 50, false));
-        socket.on('connect', () => socket.destroy());
-    });
-}
-
-// User and system seconds so far, of all threads.
+// User and system seconds so far, of all threads that are still there.
 export function cpuSeconds({ pid }) {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
-    return (Number(fields[11]) + Number(fields[12])) / TICKS;
+    const spent = (thread) =>
+        Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
+    return readdirSync(`/proc/${pid}/task`).reduce((sum, thread) => sum + spent(thread), 0) / 1e9;
 }
 
 function kilobytes(pid, name) {
@@ -166,14 +125,18 @@ export function within(promise, what, ms) {
 
 export function machine() {
     const read = (file) => readFileSync(file, 'utf8').trim();
-    const model = /model name\s*: (.*)/.exec(read('/proc/cpuinfo'))?.[1];
-    const cores = execFileSync('nproc').toString().trim();
-    const version = (...command) =>
-        execFileSync(command[0], command.slice(1)).toString().split('\n')[0];
+    const info = read('/proc/cpuinfo');
+    const version = (...command) => {
+        const { stdout, stderr } = spawnSync(command[0], command.slice(1), { encoding: 'utf8' });
+        return stdout === null ? 'none' : (stdout || stderr).split('\n')[0];
+    };
     return {
-        cores: Number(cores), model, kernel: execFileSync('uname', ['-r']).toString().trim(),
+        cores: Number(version('nproc')), model: /model name\s*: (.*)/.exec(info)?.[1],
+        vaes: /\bvaes\b/.test(info) ? 'yes' : 'no', kernel: version('uname', '-r'),
+        memory: `${(Number(/MemTotal:\s+(\d+)/.exec(read('/proc/meminfo'))[1]) / 2 ** 20).toFixed(1)} GiB`,
         tcp_congestion_control: read('/proc/sys/net/ipv4/tcp_congestion_control'),
-        haproxy: version('haproxy', '-v').split(' ')[2], node: process.version,
         openssl: version('openssl', 'version').split(' ')[1], cc: version('cc', '--version'),
+        haproxy: version('haproxy', '-v').split(' ')[2],
+        nginx: version('nginx', '-v').split('/')[1] ?? 'none', node: process.version,
     };
 }

@@ -3,6 +3,9 @@
 add_library(rvpn_flags INTERFACE)
 target_include_directories(rvpn_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
 target_compile_definitions(rvpn_flags INTERFACE _GNU_SOURCE RVPN_VERSION="${PROJECT_VERSION}")
+if(NOT RVPN_METER)
+    target_compile_definitions(rvpn_flags INTERFACE RVPN_UNMETERED)
+endif()
 target_compile_options(rvpn_flags INTERFACE
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
     -Wpointer-arith -Wwrite-strings -Wundef -Wvla -Wimplicit-fallthrough -Wswitch-enum

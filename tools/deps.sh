@@ -16,7 +16,8 @@ fi
 node="ca-certificates curl openssl"
 tests="python3 clang clang-format clang-tidy libclang-rt-14-dev libcmocka-dev mandoc shellcheck"
 tests="$tests chromium valgrind"
-bench="haproxy python3 slowhttptest iptables iproute2 openssh-client"
+bench="haproxy nginx-light libnginx-mod-stream gnuplot-nox python3 slowhttptest iptables"
+bench="$bench iproute2 openssh-client"
 
 # Debian's node is old enough as it is; any other of 18 or later is as good.
 has_node() {

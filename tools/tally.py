@@ -19,7 +19,7 @@ import xml.etree.ElementTree
 WHOLE = {"tidy", "soak"}
 
 # What each step leaves; the others (builds, checks of one program) count as themselves.
-LEAVES = {"ctest": "ctest-{}.xml", "e2e": "node-{}.tap"}
+LEAVES = {"ctest": "ctest-{}.xml", "e2e": "node-{}.tap", "cost": "cost.tap"}
 
 
 def count_junit(text):

@@ -127,6 +127,7 @@ STEPS = [
     ("ctest-asan", ("build-asan",), lambda: ctest("asan", "-LE", "check")),
     ("npm", (), lambda: npm_install(E2E)),
     ("build-release", (), lambda: build("release")),
+    ("cost", ("build-release",), lambda: run(["tools/cost.py"])),
     ("e2e-release", ("build-release", "npm"),
      lambda: end_to_end("release", 1, big="1", but=TORTURE)),
     ("e2e-asan", ("build-asan", "npm"), lambda: end_to_end("asan", 3)),

@@ -1,7 +1,6 @@
 // Peers that no package manager has by name here: their rows say so.
 const absent = (name, why) => ({
     name,
-    encrypts: true,
     install: () => Promise.reject(new Error(why)),
     start: () => Promise.reject(new Error(why)),
 });

@@ -23,5 +23,5 @@ async function start({ servicePort, cpus }) {
     });
 }
 
-export default { name: 'bore', encrypts: false,
+export default { name: 'bore plain',
     install: () => install().then(() => versions.bore), start };

@@ -20,5 +20,5 @@ async function start({ servicePort, cpus }) {
     });
 }
 
-export default { name: 'chisel', encrypts: true,
+export default { name: 'chisel',
     install: () => install().then(() => versions.chisel), start };

@@ -48,8 +48,7 @@ async function start({ servicePort, folder, cpus }, kind) {
 }
 
 export default [[false, false], [false, true], [true, false], [true, true]].map(([mux, tls]) => ({
-    name: `frp${mux ? ' mux' : ' no-mux'}${tls ? ' TLS' : ''}`,
-    encrypts: tls,
+    name: `frp ${mux ? 'mux' : 'no-mux'} ${tls ? 'TLS' : 'plain'}`,
     install: () => install().then(() => versions.frp),
     start: (options) => start(options, { mux, tls }),
 }));

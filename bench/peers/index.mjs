@@ -1,6 +1,6 @@
 // The tunnels that rvpn is measured beside.  Each module's default export is one peer or several:
-//   name, encrypts   between its relay and its client; visitors come in plain TCP
-//   http             it passes HTTP only; the request names HOST
+//   name             with "plain" if nothing is encrypted between its relay and its client
+//   warm             seconds that it needs once the service is there, if it needs any
 //   install()        resolves with the version, or rejects with why there is none
 //   start({ servicePort, folder, cpus })   resolves once a visitor may come with
 //       { visitPort, relayPids, clientPids, stop() }: what connects to visitPort of 127.0.0.1

@@ -1,6 +1,7 @@
 // localtunnel: HTTP only, by the Host header, and nothing is encrypted.  Its client and, of the
 // servers, the one copy that npm has by name; that holds ten connections of a client whatever it is
-// told.  The client opens its ten to the service at once.
+// told.  The client opens its ten to the service at once, and looks once a second for one that was
+// gone.
 import { freePort } from '../process.mjs';
 import { accepts, installed, npmInstall, open, until } from './lib.mjs';
 import versions from './versions.mjs';
@@ -27,5 +28,5 @@ async function start({ servicePort, cpus }) {
     });
 }
 
-export default { name: 'localtunnel', encrypts: false, http: true,
+export default { name: 'localtunnel plain', warm: 1.5,
     install: () => install().then(() => version), start };

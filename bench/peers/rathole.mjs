@@ -60,8 +60,7 @@ async function start({ servicePort, folder, cpus }, tls) {
 }
 
 export default [false, true].map((tls) => ({
-    name: `rathole${tls ? ' TLS' : ''}`,
-    encrypts: tls,
+    name: `rathole ${tls ? 'TLS' : 'plain'}`,
     install: () => install().then(() => versions.rathole),
     start: (options) => start(options, tls),
 }));

@@ -67,5 +67,5 @@ async function start({ servicePort, cpus }) {
     }, () => rmSync(folder, { recursive: true }));
 }
 
-export default { name: 'ssh -R', encrypts: true,
+export default { name: 'ssh -R',
     install: () => install().then(({ version }) => version), start };

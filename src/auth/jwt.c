@@ -59,8 +59,13 @@ static int check_times(const struct jwt_rules *rules, const struct claims *c, in
 
 static void write_hex(const uint8_t *bytes, size_t len, char *out)
 {
-    for (size_t i = 0; i < len; i++)
-        (void)snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < len; i++) {
+        out[2 * i] = digits[bytes[i] >> 4];
+        out[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    out[2 * len] = '\0';
 }
 
 /* Fills in the subject and the token id of a token that names none. */

@@ -153,17 +153,28 @@ static void add_head(struct line *l, enum log_level level, const char *event)
     add_text(l, event);
 }
 
+/* The burst of `event`, or a free one; NULL if there is none.  Its text is mostly known again by
+ * its address, which is one for each place that writes it. */
+static struct burst *find_burst(const char *event)
+{
+    for (size_t i = 0; i < EVENTS_MAX && bursts[i].event; i++) {
+        if (bursts[i].event == event)
+            return &bursts[i];
+    }
+    for (size_t i = 0; i < EVENTS_MAX; i++) {
+        if (!bursts[i].event || strcmp(bursts[i].event, event) == 0)
+            return &bursts[i];
+    }
+    return NULL;
+}
+
 /* Whether a line of `event` may be written now; *left_out is how many were not since the last. */
 static bool burst_allows(const char *event, unsigned *left_out)
 {
     int64_t second = clock_now_ms() / 1000;
-    struct burst *b = NULL;
+    struct burst *b = find_burst(event);
 
     *left_out = 0;
-    for (size_t i = 0; i < EVENTS_MAX && !b; i++) {
-        if (!bursts[i].event || strcmp(bursts[i].event, event) == 0)
-            b = &bursts[i];
-    }
     if (!b)
         return true;
     b->event = event;
@@ -183,11 +194,12 @@ static bool burst_allows(const char *event, unsigned *left_out)
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields)
 {
-    struct line l = {.len = 0};
+    struct line l; /* not set to zeros: most lines are not written, and it is long */
     unsigned left_out = 0;
 
     if (!log_is_on(level) || (level != LOG_ERROR && !burst_allows(event, &left_out)))
         return;
+    l.len = 0;
     add_head(&l, level, event);
     for (; fields->key; fields++)
         add_field(&l, fields);

@@ -46,7 +46,9 @@ struct log_field {
 
 /* log_event(LOG_INFO, "visitor_refused", LOG_UINT("visitor", id), LOG_STR("why", why)); */
 #define log_event(level, event, ...)                                                               \
-    log_write((level), (event), (const struct log_field[]){__VA_ARGS__, {.key = NULL}})
+    (log_is_on(level)                                                                              \
+         ? log_write((level), (event), (const struct log_field[]){__VA_ARGS__, {.key = NULL}})     \
+         : (void)0)
 
 /* Writes one line; `fields` ends with a NULL key. */
 void log_write(enum log_level level, const char *event, const struct log_field *fields);

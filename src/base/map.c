@@ -55,6 +55,11 @@ static uint32_t hash_key(const struct map *m, struct slice key)
 void map_init(struct map *m)
 {
     *m = (struct map){0};
+}
+
+/* Many maps never have a key: each idle tunnel has two of them. */
+static void draw_seed(struct map *m)
+{
     /* Without entropy the seed is the map's address: weaker, never fatal. */
     if (getrandom(m->seed, sizeof(m->seed), GRND_NONBLOCK) != (ssize_t)sizeof(m->seed))
         m->seed[0] = (uint64_t)(uintptr_t)m;
@@ -107,9 +112,12 @@ static int resize(struct map *m, size_t size)
 
 int map_put(struct map *m, struct slice key, void *value)
 {
-    uint32_t hash = hash_key(m, key);
     struct map_slot *slot;
+    uint32_t hash;
 
+    if (!m->size)
+        draw_seed(m);
+    hash = hash_key(m, key);
     if ((m->count + 1) * 4 > m->size * 3) {
         int err = resize(m, m->size ? m->size * 2 : SLOTS_MIN);
 

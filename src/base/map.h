@@ -1,7 +1,7 @@
 /* map.h - a hash map from short byte keys to pointers, safe with keys a stranger chooses.
  *
- * Open addressing with linear probing, hashed with SipHash-1-3 under a seed drawn at map_init(),
- * so that nobody outside can make keys collide.  Deleting leaves no tombstones.
+ * Open addressing with linear probing, hashed with SipHash-1-3 under a seed drawn for the first
+ * key, so that nobody outside can make keys collide.  Deleting leaves no tombstones.
  *
  * Threads: belongs to its owner.
  * Memory:  keeps each key's pointer: the key must live, unchanged, until it is removed (it is

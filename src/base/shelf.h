@@ -15,7 +15,7 @@
 
 #include <stddef.h>
 
-#define SHELF_PIECE 128U
+#define SHELF_PIECE 96U
 #define SHELF_BOARD 131072U /* what the heap maps for itself: see capacity.c */
 
 struct shelf {

@@ -14,10 +14,11 @@
 #define PAGE 4096U
 #define BITS 64U /* of a word */
 
-/* Sizes: every 16th up to 256, every 32nd up to 1024, every 128th up to SLAB_MAX. */
+/* Sizes: every 16th up to 256, 32nd up to 1024, 64th up to 2048, 128th up to SLAB_MAX. */
 #define FINE 16U
 #define MIDDLE 40U
-#define SIZES 96U
+#define COARSE 56U
+#define SIZES 104U
 
 struct arena;
 
@@ -64,15 +65,22 @@ static unsigned number_of(size_t size)
 {
     if (size <= 256)
         return size ? (unsigned)(size - 1) / 16 : 0;
-    return size <= 1024 ? FINE + (unsigned)(size - 257) / 32
-                        : MIDDLE + (unsigned)(size - 1025) / 128;
+    if (size <= 1024)
+        return FINE + (unsigned)(size - 257) / 32;
+    if (size <= 2048)
+        return MIDDLE + (unsigned)(size - 1025) / 64;
+    return COARSE + (unsigned)(size - 2049) / 128;
 }
 
 static uint32_t size_of(unsigned number)
 {
     if (number < FINE)
         return (number + 1) * 16;
-    return number < MIDDLE ? 256 + (number - FINE + 1) * 32 : 1024 + (number - MIDDLE + 1) * 128;
+    if (number < MIDDLE)
+        return 256 + (number - FINE + 1) * 32;
+    if (number < COARSE)
+        return 1024 + (number - MIDDLE + 1) * 64;
+    return 2048 + (number - COARSE + 1) * 128;
 }
 
 int slab_start(size_t size)

@@ -181,24 +181,29 @@ static const struct admission_refusal *take_grant(struct edge *e, struct session
     return r;
 }
 
-const struct admission_refusal *admission_add_token(struct edge *e, struct session *s,
-                                                    struct slice token,
-                                                    enum admission_greeting greeting)
+const struct admission_refusal *admission_add_claims(struct edge *e, struct session *s,
+                                                     struct claims *claims,
+                                                     enum admission_greeting greeting)
 {
-    struct claims claims;
-    const struct admission_refusal *r = verify_for(e, s, token, &claims);
-    struct grant *g;
+    struct grant *g = grant_of(e, s, claims);
 
-    if (r)
-        return r;
-    g = grant_of(e, s, &claims);
-    claims_fini(&claims);
+    claims_fini(claims);
     if (!g)
         return &refusal_many;
     if (g->host_count + g->port_count > 0)
         return take_grant(e, s, g, greeting);
     grant_free(g);
     return &refusal_name;
+}
+
+const struct admission_refusal *admission_add_token(struct edge *e, struct session *s,
+                                                    struct slice token,
+                                                    enum admission_greeting greeting)
+{
+    struct claims claims;
+    const struct admission_refusal *r = verify_for(e, s, token, &claims);
+
+    return r ? r : admission_add_claims(e, s, &claims, greeting);
 }
 
 const struct admission_refusal *admission_delete_token(struct edge *e, struct session *s,
@@ -220,7 +225,7 @@ const struct admission_refusal *admission_delete_token(struct edge *e, struct se
     return r;
 }
 
-int admission_judge(struct edge *e, struct slice text)
+int admission_judge(struct edge *e, struct slice text, struct claims *out)
 {
     struct claims claims;
     struct quota_token token;
@@ -232,8 +237,12 @@ int admission_judge(struct edge *e, struct slice text)
         taken = registry_is_taken(e->setting.registry, slice_text(claims.hosts[i]), claims.subject);
     token = (struct quota_token){claims.subject, claims.token_id};
     has_tunnel = quota_has_tunnel(e->quota, token);
-    if (!taken && !has_tunnel && claims.host_count)
+    if (!taken && has_tunnel) {
+        *out = claims;
+        return 0;
+    }
+    if (!taken && claims.host_count)
         takeover_ask_all(e, slice_text(claims.hosts[0]), claims.subject);
     claims_fini(&claims);
-    return taken ? -EACCES : has_tunnel ? 0 : -EDQUOT;
+    return taken ? -EACCES : -EDQUOT;
 }

@@ -6,6 +6,7 @@
 #ifndef RVPN_EDGE_ADMISSION_H
 #define RVPN_EDGE_ADMISSION_H
 
+#include "auth/claims.h"
 #include "edge/edge.h"
 
 /* Why something was not done, as clients have known it since 2016.  Static texts. */
@@ -27,13 +28,19 @@ const struct admission_refusal *admission_add_token(struct edge *e, struct sessi
                                                     struct slice token,
                                                     enum admission_greeting greeting);
 
+/* The same of a token that admission_judge() has found to say `claims`, which it takes. */
+const struct admission_refusal *admission_add_claims(struct edge *e, struct session *s,
+                                                     struct claims *claims,
+                                                     enum admission_greeting greeting);
+
 /* Takes back what only this token granted; "*" means all tokens.  Returns NULL if it was there. */
 const struct admission_refusal *admission_delete_token(struct edge *e, struct session *s,
                                                        struct slice token);
 
 /* Before there is a session: whether admission_add_token() could take the token now.  Returns 0;
  * -EKEYREJECTED it is no good; -EACCES one of its names is served by somebody else;
- * -EDQUOT it has as many tunnels as it may have, who are asked whether they still live. */
-int admission_judge(struct edge *e, struct slice token);
+ * -EDQUOT it has as many tunnels as it may have, who are asked whether they still live.  On 0 *out
+ * is what it says, and the caller's. */
+int admission_judge(struct edge *e, struct slice token, struct claims *out);
 
 #endif

@@ -21,8 +21,7 @@ struct device {
     struct edge *edge;
     struct session *session;
     struct deadline auth_by; /* running while it has no token */
-    struct slice key;        /* of the edge's map: `id` */
-    uint64_t id;
+    uint64_t id;             /* its key in the edge's map */
     struct grave grave;
 };
 
@@ -36,9 +35,14 @@ static void free_grave(struct grave *g)
     slab_free(LIST_OWNER(g, struct device, grave));
 }
 
+static struct slice key_of(const uint64_t *id)
+{
+    return slice_of(id, sizeof(*id));
+}
+
 struct session *device_session(struct edge *e, uint64_t session_id)
 {
-    struct device *d = map_find(&e->devices, slice_of(&session_id, sizeof(session_id)));
+    struct device *d = map_find(&e->devices, key_of(&session_id));
 
     return d ? d->session : NULL;
 }
@@ -62,15 +66,20 @@ static void mind_auth_by(struct device *d)
         loop_start_deadline(d->edge->loop, &d->auth_by, d->edge->rules->auth_timeout_ms);
 }
 
-static const struct admission_refusal *add_token(struct device *d, struct slice token,
-                                                 enum admission_greeting greeting)
+/* What follows an attempt to add a token. */
+static const struct admission_refusal *see_added(struct device *d,
+                                                 const struct admission_refusal *r)
 {
-    const struct admission_refusal *r = admission_add_token(d->edge, d->session, token, greeting);
-
     if (r)
         tally_add(&d->edge->tally, r->why);
     mind_auth_by(d);
     return r;
+}
+
+static const struct admission_refusal *add_token(struct device *d, struct slice token,
+                                                 enum admission_greeting greeting)
+{
+    return see_added(d, admission_add_token(d->edge, d->session, token, greeting));
 }
 
 static const struct admission_refusal *delete_token(struct device *d, struct slice token)
@@ -143,8 +152,10 @@ static void on_unserved(void *owner, struct conn *visitor, enum stream_service s
 static void log_end(const struct device *d, const char *why)
 {
     const struct seat *seat = &d->session->seat;
+    char peer[ADDRESS_TEXT_MAX];
 
-    log_event(LOG_INFO, "tunnel_end", LOG_UINT("tunnel", seat->id), LOG_STR("peer", seat->peer),
+    address_write(&seat->peer, peer);
+    log_event(LOG_INFO, "tunnel_end", LOG_UINT("tunnel", seat->id), LOG_STR("peer", peer),
               LOG_UINT("wire_from_device", meter_read(&seat->meter, METER_WIRE_FROM_DEVICE)),
               LOG_UINT("wire_to_device", meter_read(&seat->meter, METER_WIRE_TO_DEVICE)),
               LOG_UINT("payload_to_device", meter_read(&seat->meter, METER_PAYLOAD_TO_DEVICE)),
@@ -158,7 +169,7 @@ static void forget(struct device *d, const char *why)
 {
     log_end(d, why);
     deadline_stop(&d->auth_by);
-    (void)map_remove(&d->edge->devices, d->key);
+    (void)map_remove(&d->edge->devices, key_of(&d->id));
     d->edge->device_count--;
     loop_bury(d->edge->loop, &d->grave);
 }
@@ -228,19 +239,20 @@ static int start_session(struct device *d, const struct front_request *request, 
                                 .address = request->peer,
                                 .dialect = dialect_of(request->head),
                                 .now_unix = clock_unix()};
-    int err = map_put(&e->devices, d->key, d);
+    char text[ADDRESS_TEXT_MAX];
+    int err = map_put(&e->devices, key_of(&d->id), d);
 
     if (err)
         return err;
     err = session_new(&e->setting, &peer, &session_ops, d, conn, &d->session);
     if (err) {
-        (void)map_remove(&e->devices, d->key);
+        (void)map_remove(&e->devices, key_of(&d->id));
         return err;
     }
     e->device_count++;
-    log_event(LOG_INFO, "tunnel_start", LOG_UINT("tunnel", d->id),
-              LOG_STR("peer", d->session->seat.peer), LOG_INT("dialect", peer.dialect),
-              LOG_UINT("worker", e->worker));
+    address_write(&peer.address, text);
+    log_event(LOG_INFO, "tunnel_start", LOG_UINT("tunnel", d->id), LOG_STR("peer", text),
+              LOG_INT("dialect", peer.dialect), LOG_UINT("worker", e->worker));
     return 0;
 }
 
@@ -251,7 +263,6 @@ static struct device *device_new(const struct front_request *request, struct con
     if (d) {
         d->edge = request->edge;
         d->id = edge_new_id(request->edge);
-        d->key = slice_of(&d->id, sizeof(d->id));
         d->grave.free = free_grave;
         deadline_init(&d->auth_by, on_auth_by);
     }
@@ -275,13 +286,15 @@ static void turn_away(struct device *d, const struct admission_refusal *r)
     session_leave(d->session, WS_CODE_NORMAL, "bad_token");
 }
 
-/* Tokens in a field come from clients that understand HTTP: they are refused in HTTP. */
+/* Tokens in a field come from clients that understand HTTP: they are refused in HTTP.  If one is
+ * not, *claims is what it says. */
 static bool is_refused_in_http(const struct front_request *request, enum credential where,
-                               struct slice token)
+                               struct slice token, struct claims *claims)
 {
     struct tally *tally = &request->edge->tally;
 
-    switch (where == CREDENTIAL_BAD ? -EKEYREJECTED : admission_judge(request->edge, token)) {
+    switch (where == CREDENTIAL_BAD ? -EKEYREJECTED
+                                    : admission_judge(request->edge, token, claims)) {
     case 0: return false;
     case -EACCES:
         tally_add(tally, TALLY_REFUSED_NAME_TAKEN);
@@ -300,7 +313,7 @@ static bool is_refused_in_http(const struct front_request *request, enum credent
 }
 
 static bool is_refused(const struct front_request *request, enum credential where,
-                       struct slice token)
+                       struct slice token, struct claims *claims)
 {
     struct edge *e = request->edge;
     struct registry *registry = e->setting.registry;
@@ -322,30 +335,41 @@ static bool is_refused(const struct front_request *request, enum credential wher
         return true;
     }
     return (where == CREDENTIAL_HEADER || where == CREDENTIAL_BAD) &&
-           is_refused_in_http(request, where, token);
+           is_refused_in_http(request, where, token, claims);
+}
+
+static const struct admission_refusal *let_in(struct device *d, struct slice token,
+                                              struct claims *claims)
+{
+    if (!claims->subject) /* not verified yet */
+        return add_token(d, token, ADMISSION_GREETING_DUE);
+    return see_added(d, admission_add_claims(d->edge, d->session, claims, ADMISSION_GREETING_DUE));
 }
 
 void device_start(const struct front_request *request)
 {
     char scratch[JWS_MAX + 1];
     struct slice token = {NULL, 0};
+    struct claims claims = {0};
     enum credential where = credential_find(request->head, &token, scratch);
     const struct admission_refusal *r;
     struct conn *conn;
     struct device *d;
 
-    if (is_refused(request, where, token))
+    if (is_refused(request, where, token, &claims))
         return;
     conn = front_take_websocket(request);
     d = conn ? device_new(request, conn) : NULL;
-    if (!d)
+    if (!d) {
+        claims_fini(&claims);
         return;
+    }
     if (where == CREDENTIAL_NONE) {
         mind_auth_by(d);
         admission_greet(d->session);
         return;
     }
-    r = add_token(d, token, ADMISSION_GREETING_DUE);
+    r = let_in(d, token, &claims);
     if (r)
         turn_away(d, r);
 }

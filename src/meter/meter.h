@@ -43,7 +43,11 @@ static inline uint64_t meter_read(const struct meter *m, enum meter_id id)
 /* The writer's three.  Only a gauge ever falls. */
 static inline void meter_set(struct meter *m, enum meter_id id, uint64_t value)
 {
+#ifdef RVPN_UNMETERED /* only to measure what counting costs */
+    (void)m, (void)id, (void)value;
+#else
     atomic_store_explicit(&m->count[id], value, memory_order_relaxed);
+#endif
 }
 
 static inline void meter_add(struct meter *m, enum meter_id id, uint64_t by)

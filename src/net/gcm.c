@@ -1,15 +1,18 @@
 #include "net/gcm.h"
 
+#include "base/slab.h"
 #include "net/vaes.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define TAG_MIN 12U
+#define KEY_MAX 32U
+#define SCHEDULES 512U
 #define AAD_MAX 1048576U /* nobody's has more; TLS has 5 or 13 */
 #define RECORD_AAD 13U   /* RFC 5246 6.2.3.3 */
 #define RECORD_FIXED 4U  /* RFC 5288 3 */
@@ -23,8 +26,20 @@ enum phase {
     PHASE_SEALED /* as NO_IV; `tag` is that of the last message */
 };
 
-struct gcm {
+/* What is computed from a key takes a kilobyte, as much as a whole message of an idle connection is
+ * worth; so each thread keeps that of the keys it has used lately, and computes it again for
+ * others. Keys get their places in turn: the two of a connection do not meet. */
+struct schedule {
     _Alignas(VAES_KEY_ALIGNMENT) uint8_t key[VAES_KEY_SIZE];
+    size_t raw_len; /* 0: empty */
+    uint8_t raw[KEY_MAX];
+};
+
+static _Thread_local struct schedule *schedules; /* NULL before the first key, and without memory */
+static _Thread_local struct schedule only;       /* without memory */
+static _Thread_local unsigned last_place;
+
+struct gcm {
     _Alignas(16) uint8_t message[VAES_MESSAGE_SIZE];
     const struct vaes *aes;
     uint8_t *aad; /* of the message to come */
@@ -35,17 +50,57 @@ struct gcm {
     bool has_key;
     bool has_record_iv;  /* iv[0..4) is for records of TLS 1.2 */
     bool expects_record; /* the AAD is its */
+    uint16_t place;      /* in schedules */
     uint8_t key_len, iv_len;
     uint8_t tag_len; /* of what to compare with; 0: not known yet */
     uint8_t iv[GCM_IV_MAX];
     uint8_t tag[GCM_TAG];
+    uint8_t raw[KEY_MAX]; /* the key */
 };
 
 static_assert(GCM_TAG == VAES_TAG, "tags are cut");
 
-static struct gcm_key_data *key_of(struct gcm *g)
+/* Found again by the key itself, so that it cannot be another's. */
+static bool is_of(const struct schedule *s, const struct gcm *g)
 {
-    return (struct gcm_key_data *)g->key;
+    return s->raw_len == g->key_len && CRYPTO_memcmp(s->raw, g->raw, g->key_len) == 0;
+}
+
+/* Mapped, so that places without a key take no memory. */
+static struct schedule *place_of(const struct gcm *g)
+{
+    void *table;
+
+    if (schedules)
+        return &schedules[g->place];
+    table = mmap(NULL, SCHEDULES * sizeof(only), PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (table == MAP_FAILED)
+        return &only;
+    schedules = table;
+    return &schedules[g->place];
+}
+
+static struct gcm_key_data *key_of(const struct gcm *g)
+{
+    struct schedule *s = place_of(g);
+
+    if (!is_of(s, g)) {
+        g->aes->expand(g->raw, (struct gcm_key_data *)s->key);
+        memcpy(s->raw, g->raw, g->key_len);
+        s->raw_len = g->key_len;
+    }
+    return (struct gcm_key_data *)s->key;
+}
+
+/* Of this thread; whatever else knows the key cleanses its own. */
+static void forget_key(struct gcm *g)
+{
+    struct schedule *s = place_of(g);
+
+    if (g->has_key && is_of(s, g))
+        OPENSSL_cleanse(s, sizeof(*s));
+    OPENSSL_cleanse(g->raw, sizeof(g->raw));
 }
 
 static struct gcm_context_data *message_of(struct gcm *g)
@@ -56,12 +111,12 @@ static struct gcm_context_data *message_of(struct gcm *g)
 struct gcm *gcm_new(size_t key_len)
 {
     const struct vaes *aes = vaes_for(key_len);
-    struct gcm *g = aes ? aligned_alloc(_Alignof(struct gcm), sizeof(*g)) : NULL;
+    struct gcm *g = aes ? slab_zalloc(sizeof(*g)) : NULL;
 
     if (!g)
         return NULL;
-    memset(g, 0, sizeof(*g));
     g->aes = aes;
+    g->place = (uint16_t)(++last_place % SCHEDULES);
     g->key_len = (uint8_t)key_len;
     g->iv_len = GCM_IV;
     return g;
@@ -70,14 +125,15 @@ struct gcm *gcm_new(size_t key_len)
 struct gcm *gcm_dup(const struct gcm *g)
 {
     struct gcm *copy = gcm_new(g->key_len);
-    uint8_t *aad = g->aad_room ? malloc(g->aad_room) : NULL;
+    uint8_t *aad = g->aad_room ? slab_alloc(g->aad_room) : NULL;
 
     if (!copy || (g->aad_room && !aad)) {
         gcm_free(copy);
-        free(aad);
+        slab_free(aad);
         return NULL;
     }
     *copy = *g;
+    copy->place = (uint16_t)(++last_place % SCHEDULES);
     copy->aad = aad;
     if (aad)
         memcpy(aad, g->aad, g->aad_len);
@@ -88,9 +144,10 @@ void gcm_free(struct gcm *g)
 {
     if (!g)
         return;
-    free(g->aad);
+    slab_free(g->aad);
+    forget_key(g);
     OPENSSL_cleanse(g, sizeof(*g));
-    free(g);
+    slab_free(g);
 }
 
 void gcm_turn(struct gcm *g, enum gcm_way way)
@@ -104,7 +161,8 @@ int gcm_set_key(struct gcm *g, const uint8_t *key, size_t len)
 {
     if (len != g->key_len)
         return -EINVAL;
-    g->aes->expand(key, key_of(g));
+    forget_key(g);
+    memcpy(g->raw, key, len);
     g->has_key = true;
     g->has_record_iv = false;
     g->expects_record = false;
@@ -158,7 +216,7 @@ static int append_aad(struct gcm *g, const uint8_t *bytes, size_t len)
     if (len > g->aad_room - g->aad_len) {
         size_t all = g->aad_len + len;
         size_t room = all < RECORD_AAD ? RECORD_AAD : 2 * all;
-        uint8_t *grown = realloc(g->aad, room);
+        uint8_t *grown = slab_resize(g->aad, room);
 
         if (!grown)
             return -ENOMEM;

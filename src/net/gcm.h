@@ -8,9 +8,9 @@
  * (SP 800-38D 5.2.1.2), and a tag to compare with counts once.
  *
  * Threads: a struct belongs to one thread at a time.
- * Memory:  gcm_free() cleanses.  Nothing is allocated per message unless its AAD is the longest.
- * Errors:  0; -EINVAL for an argument, -EPROTO for what may not follow, -EBADMSG for a wrong tag,
- *          -ENOMEM.
+ * Memory:  gcm_free() cleanses, what its own thread has computed from the key included.  Nothing is
+ * allocated per message unless its AAD is the longest. Errors:  0; -EINVAL for an argument, -EPROTO
+ * for what may not follow, -EBADMSG for a wrong tag, -ENOMEM.
  */
 #ifndef RVPN_NET_GCM_H
 #define RVPN_NET_GCM_H

@@ -6,6 +6,8 @@
 #include <openssl/err.h>
 #include <pthread.h>
 
+#define RECORD_HEAD 5U /* RFC 8446 5.1: type, version, length */
+
 static BIO_METHOD *method;
 static pthread_once_t method_once = PTHREAD_ONCE_INIT;
 
@@ -40,10 +42,28 @@ void tls_use_slabs(void)
         (void)CRYPTO_set_mem_functions(crypto_alloc, crypto_resize, crypto_free);
 }
 
+/* How many of the next `len` bytes belong to the record that they begin with or go on with. */
+static size_t to_record_end(struct tls *t, size_t len)
+{
+    size_t at = 0, body;
+
+    for (; t->head_len < RECORD_HEAD && at < len; at++)
+        if (t->head_len++ >= RECORD_HEAD - 2) /* its last two are the length */
+            t->body_left = t->body_left << 8 | t->in[at];
+    if (t->head_len < RECORD_HEAD)
+        return at;
+    body = t->body_left < len - at ? t->body_left : len - at;
+    t->body_left -= body;
+    if (t->body_left == 0)
+        t->head_len = 0;
+    return at + body;
+}
+
+/* A record at a time: what OpenSSL reads ahead it moves to the front of its buffer for each. */
 static int bio_read(BIO *bio, char *out, size_t size, size_t *done)
 {
     struct tls *t = BIO_get_data(bio);
-    size_t len = t->in_len < size ? t->in_len : size;
+    size_t len = to_record_end(t, t->in_len < size ? t->in_len : size);
 
     BIO_clear_retry_flags(bio);
     if (len == 0) {
@@ -103,6 +123,7 @@ int tls_init(struct tls *t, SSL_CTX *context, struct buf *out)
     BIO_set_data(bio, t);
     BIO_set_init(bio, 1);
     SSL_set_bio(t->ssl, bio, bio);
+    SSL_set_read_ahead(t->ssl, 1); /* or it reads a record's head by itself */
     SSL_set_accept_state(t->ssl);
     return 0;
 }
@@ -119,10 +140,17 @@ void tls_feed(struct tls *t, const uint8_t *bytes, size_t len)
     t->in_len = len;
 }
 
+static void release_buffers(struct tls *t)
+{
+    (void)SSL_set_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS);
+    (void)SSL_free_buffers(t->ssl);
+}
+
 ssize_t tls_take(struct tls *t, uint8_t *out, size_t size)
 {
     size_t total = 0;
 
+    (void)SSL_clear_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS); /* until there is no more to read */
     ERR_clear_error(); /* SSL_get_error() would take an old one of somebody else for its own */
     while (total < size) {
         size_t got;
@@ -131,6 +159,7 @@ ssize_t tls_take(struct tls *t, uint8_t *out, size_t size)
             total += got;
             continue;
         }
+        release_buffers(t);
         if (total) { /* an end or an error will still be there next time */
             ERR_clear_error();
             break;

@@ -20,6 +20,8 @@ struct tls {
     SSL *ssl;
     const uint8_t *in; /* lent ciphertext that OpenSSL has not taken yet */
     size_t in_len;
+    size_t head_len;  /* how many bytes of a record's head OpenSSL has taken, and ... */
+    size_t body_left; /* ... of its body not yet */
     struct buf *out;
 };
 

@@ -85,9 +85,9 @@ static int parse_head(struct slice text, uint64_t body_max, struct mproxy_head *
     return 0;
 }
 
-void mproxy_decoder_init(struct mproxy_decoder *d, uint64_t body_max)
+void mproxy_decoder_init(struct mproxy_decoder *d, uint64_t body_max, uint8_t *head)
 {
-    *d = (struct mproxy_decoder){.body_max = body_max};
+    *d = (struct mproxy_decoder){.body_max = body_max, .head = head};
 }
 
 static ssize_t fail(struct mproxy_decoder *d, int err)
@@ -238,15 +238,6 @@ static bool is_ipv4(const struct mproxy_key *key)
     return memcmp(key->bytes, mapped, sizeof(mapped)) == 0;
 }
 
-void mproxy_key_write_address(const struct mproxy_key *key, char out[MPROXY_ADDRESS_SIZE])
-{
-    /* Cannot fail: the families are known and there is room for both. */
-    if (is_ipv4(key))
-        (void)inet_ntop(AF_INET, key->bytes + sizeof(mapped), out, MPROXY_ADDRESS_SIZE);
-    else
-        (void)inet_ntop(AF_INET6, key->bytes, out, MPROXY_ADDRESS_SIZE);
-}
-
 static size_t digits_of(uint32_t value)
 {
     size_t count = 1;
@@ -263,6 +254,21 @@ static size_t write_uint(uint8_t *out, uint32_t value)
     for (size_t i = count; i-- > 0; value /= 10)
         out[i] = (uint8_t)('0' + value % 10);
     return count;
+}
+
+void mproxy_key_write_address(const struct mproxy_key *key, char out[MPROXY_ADDRESS_SIZE])
+{
+    const uint8_t *ipv4 = key->bytes + sizeof(mapped);
+    size_t len = 0;
+
+    if (!is_ipv4(key)) { /* cannot fail: there is room */
+        (void)inet_ntop(AF_INET6, key->bytes, out, MPROXY_ADDRESS_SIZE);
+        return;
+    }
+    for (unsigned i = 0; i < 4; i++) { /* inet_ntop() prints: it is slow, and visitors are many */
+        len += write_uint((uint8_t *)out + len, ipv4[i]);
+        out[len++] = i < 3 ? '.' : '\0';
+    }
 }
 
 static size_t write_slice(uint8_t *out, struct slice s)

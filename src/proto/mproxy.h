@@ -84,10 +84,12 @@ struct mproxy_decoder {
     uint64_t body_left; /* of the current frame */
     int err;            /* what it died of; 0 while alive */
     uint16_t held;      /* bytes in head[] */
-    uint8_t head[MPROXY_HEAD_MAX];
+    uint8_t *head;      /* lent: where a header that comes in parts is put together */
 };
 
-void mproxy_decoder_init(struct mproxy_decoder *d, uint64_t body_max);
+/* Keeps `head`, MPROXY_HEAD_MAX bytes.  Between two feeds it may be replaced (d->head) by other
+ * memory with the same first d->held bytes. */
+void mproxy_decoder_init(struct mproxy_decoder *d, uint64_t body_max, uint8_t *head);
 
 /* Reads in[0..len) up to the next event; WebSocket messages may cut and join frames anywhere.
  * Returns how many bytes were used, at least 1 if len is not 0, and fills *out; call again with

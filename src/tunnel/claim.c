@@ -1,19 +1,18 @@
 #include "tunnel/claim.h"
 
-#include <assert.h>
-#include <stdlib.h>
+#include "base/slab.h"
 
-static struct claim *claim_new(const char *subject)
+#include <assert.h>
+
+static struct claim *claim_new(struct slice host, const char *subject)
 {
-    struct claim *c = calloc(1, sizeof(*c));
+    size_t subject_size = strlen(subject) + 1;
+    struct claim *c = slab_zalloc(sizeof(*c) + host.len + 1 + subject_size);
 
     if (!c)
         return NULL;
-    c->subject = strdup(subject);
-    if (!c->subject) {
-        free(c);
-        return NULL;
-    }
+    c->host = slice_write(host, c->text, host.len + 1);
+    c->subject = memcpy(c->text + host.len + 1, subject, subject_size);
     c->holders = 1;
     list_init(&c->link);
     list_init(&c->by_name);
@@ -22,20 +21,25 @@ static struct claim *claim_new(const char *subject)
 
 struct claim *claim_new_host(struct slice host, const char *subject)
 {
-    struct claim *c = host.len && host.len < sizeof(c->host) ? claim_new(subject) : NULL;
-
-    if (c)
-        slice_write(host, c->host, sizeof(c->host));
-    return c;
+    return host.len && host.len <= CLAIM_HOST_MAX ? claim_new(host, subject) : NULL;
 }
 
 struct claim *claim_new_port(uint16_t port, const char *subject)
 {
-    struct claim *c = port ? claim_new(subject) : NULL;
+    struct claim *c = port ? claim_new(slice_of("", 0), subject) : NULL;
 
-    if (c)
+    if (c) {
         c->port = port;
+        claim_write_port_key(port, c->port_key);
+    }
     return c;
+}
+
+void claim_write_port_key(uint16_t port, uint8_t out[CLAIM_PORT_KEY])
+{
+    out[0] = ':';
+    out[1] = (uint8_t)(port >> 8);
+    out[2] = (uint8_t)port;
 }
 
 void claim_free(struct claim *c)
@@ -43,8 +47,7 @@ void claim_free(struct claim *c)
     if (!c)
         return;
     assert(!c->name); /* registry_release() first */
-    free(c->subject);
-    free(c);
+    slab_free(c);
 }
 
 struct claim *claim_find_host(const struct list *claims, struct slice host)

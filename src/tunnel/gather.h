@@ -11,6 +11,7 @@
 
 #include "base/list.h"
 #include "base/slice.h"
+#include "proto/mproxy.h"
 
 #include <sys/uio.h>
 
@@ -25,7 +26,8 @@ struct gather_span {
 struct gather {
     struct gather_span spans[GATHER_SPANS]; /* [0] is not used */
     uint32_t used;
-    struct list touched; /* lanes with spans, in order of their first */
+    struct list touched;           /* lanes with spans, in order of their first */
+    uint8_t head[MPROXY_HEAD_MAX]; /* a frame's, if it comes in parts */
 };
 
 struct lane {

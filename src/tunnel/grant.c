@@ -1,28 +1,34 @@
 #include "tunnel/grant.h"
 
-#include <errno.h>
-#include <stdlib.h>
+#include "base/slab.h"
 
-static char *copy_text(const char *text)
+#include <errno.h>
+
+/* Copies `text` to *at, and moves that behind it. */
+static const char *put_text(char **at, const char *text)
 {
-    return strdup(text ? text : "");
+    size_t size = strlen(text) + 1;
+    char *put = memcpy(*at, text, size);
+
+    *at += size;
+    return put;
 }
 
 struct grant *grant_new(const char *subject, const char *token_id, const char *label,
                         int64_t expires_at)
 {
-    struct grant *g = calloc(1, sizeof(*g));
+    const char *texts[] = {subject ? subject : "", token_id ? token_id : "", label ? label : ""};
+    size_t size = strlen(texts[0]) + strlen(texts[1]) + strlen(texts[2]) + 3;
+    struct grant *g = slab_zalloc(sizeof(*g) + size);
+    char *at;
 
     if (!g)
         return NULL;
-    g->subject = copy_text(subject);
-    g->token_id = copy_text(token_id);
-    g->label = copy_text(label);
+    at = g->text;
+    g->subject = put_text(&at, texts[0]);
+    g->token_id = put_text(&at, texts[1]);
+    g->label = put_text(&at, texts[2]);
     g->expires_at = expires_at;
-    if (!g->subject || !g->token_id || !g->label) {
-        grant_free(g);
-        return NULL;
-    }
     return g;
 }
 
@@ -31,14 +37,11 @@ void grant_free(struct grant *g)
     if (!g)
         return;
     for (size_t i = 0; i < g->host_count; i++)
-        free(g->hosts[i]);
-    free(g->hosts);
-    free(g->ports);
-    free(g->subject);
-    free(g->token_id);
-    free(g->label);
+        slab_free(g->hosts[i]);
+    slab_free(g->hosts);
+    slab_free(g->ports);
     ticket_give_back(&g->ticket);
-    free(g);
+    slab_free(g);
 }
 
 bool grant_has_host(const struct grant *g, struct slice host)
@@ -70,12 +73,13 @@ int grant_add_host(struct grant *g, struct slice host)
         return 0;
     if (host.len > GRANT_HOST_LEN_MAX || g->host_count == GRANT_HOSTS_MAX)
         return -EMSGSIZE;
-    copy = strndup((const char *)host.ptr, host.len);
-    more = copy ? realloc(g->hosts, (g->host_count + 1) * sizeof(*more)) : NULL;
+    copy = slab_alloc(host.len + 1);
+    more = copy ? slab_resize(g->hosts, (g->host_count + 1) * sizeof(*more)) : NULL;
     if (!more) {
-        free(copy);
+        slab_free(copy);
         return -ENOMEM;
     }
+    (void)slice_write(host, copy, host.len + 1);
     g->hosts = more;
     g->hosts[g->host_count++] = copy;
     return 0;
@@ -91,7 +95,7 @@ int grant_add_port(struct grant *g, uint16_t port)
         return 0;
     if (g->port_count == GRANT_PORTS_MAX)
         return -EMSGSIZE;
-    more = realloc(g->ports, (g->port_count + 1) * sizeof(*more));
+    more = slab_resize(g->ports, (g->port_count + 1) * sizeof(*more));
     if (!more)
         return -ENOMEM;
     g->ports = more;

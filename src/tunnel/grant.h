@@ -19,15 +19,16 @@
 #define GRANT_HOST_LEN_MAX 255U /* bytes of one name, "*." included */
 
 struct grant {
-    char *subject;  /* who the names belong to; "" is a subject like any other */
-    char *token_id; /* "" if the token has none */
-    char *label;    /* what the device calls itself; "" if it does not say */
-    char **hosts;   /* lower case; exact, or "*.x" for everything below x but not x */
+    const char *subject;  /* who the names belong to; "" is a subject like any other */
+    const char *token_id; /* "" if the token has none */
+    const char *label;    /* what the device calls itself; "" if it does not say */
+    char **hosts;         /* lower case; exact, or "*.x" for everything below x but not x */
     size_t host_count;
     uint16_t *ports; /* raw TCP ports */
     size_t port_count;
     int64_t expires_at;   /* 0: never */
     struct ticket ticket; /* given back with the grant; may be empty */
+    char text[];          /* subject, token_id and label */
 };
 
 /* NULL stands for "".  Returns NULL when out of memory. */

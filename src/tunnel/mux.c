@@ -1,5 +1,6 @@
 #include "tunnel/mux.h"
 
+#include "base/slab.h"
 #include "net/conn.h"
 #include "proto/control.h"
 #include "proto/ws.h"
@@ -20,7 +21,7 @@ static struct slice key_slice(const struct mproxy_key *key)
 void mux_init(struct mux *m, const struct mux_ops *ops, struct gather *gather, enum dialect d)
 {
     *m = (struct mux){.ops = ops, .gather = gather, .dialect = d};
-    mproxy_decoder_init(&m->decoder, MUX_BODY_MAX);
+    mproxy_decoder_init(&m->decoder, MUX_BODY_MAX, gather->head);
     map_init(&m->streams);
     quarantine_init(&m->ended);
 }
@@ -29,8 +30,15 @@ void mux_fini(struct mux *m)
 {
     map_fini(&m->streams);
     quarantine_fini(&m->ended);
+    slab_free(m->cut);
+    m->cut = NULL;
     free(m->control);
     m->control = NULL;
+}
+
+void mux_trim(struct mux *m)
+{
+    quarantine_release_due(&m->ended, m->now_ms);
 }
 
 static int write_frame(struct mux *m, uint8_t *start, size_t head_len, size_t len)
@@ -317,8 +325,28 @@ static void on_body(struct mux *m, const struct mproxy_event *event)
     m->control = NULL;
 }
 
+/* A header that comes in parts is put together in memory that all tunnels of the worker share, and
+ * waits elsewhere for what is to come: few ever do. */
+static void take_cut(struct mux *m)
+{
+    memcpy(m->decoder.head, m->cut, m->decoder.held);
+    slab_free(m->cut);
+    m->cut = NULL;
+}
+
+static int keep_cut(struct mux *m)
+{
+    m->cut = slab_alloc(m->decoder.held);
+    if (!m->cut)
+        return -ENOMEM;
+    memcpy(m->cut, m->decoder.head, m->decoder.held);
+    return 0;
+}
+
 int mux_feed(struct mux *m, const uint8_t *in, size_t len)
 {
+    if (m->cut)
+        take_cut(m);
     while (len) {
         struct mproxy_event event;
         ssize_t used = mproxy_decoder_feed(&m->decoder, in, len, &event);
@@ -335,5 +363,5 @@ int mux_feed(struct mux *m, const uint8_t *in, size_t len)
         in += used;
         len -= (size_t)used;
     }
-    return 0;
+    return m->decoder.held ? keep_cut(m) : 0;
 }

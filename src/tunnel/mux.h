@@ -51,6 +51,7 @@ struct mux {
     struct gather *gather;
     enum dialect dialect;
     struct mproxy_decoder decoder;
+    uint8_t *cut;       /* the part of a header that has come, or NULL */
     struct map streams; /* by key */
     struct quarantine ended;
     struct mux_stream *current; /* whom the frame being read is for; NULL: nobody */
@@ -61,7 +62,7 @@ struct mux {
     size_t control_len;
     uint64_t frames_in, frames_out;
     uint16_t silent_opens; /* the port of the stream that never was; see the .c file */
-    int64_t now_ms;        /* the owner sets it before mux_feed(), mux_add(), mux_remove() */
+    int64_t now_ms;        /* the owner sets it before mux_feed(), _trim(), _add(), _remove() */
 };
 
 void mux_init(struct mux *m, const struct mux_ops *ops, struct gather *gather, enum dialect d);
@@ -71,6 +72,9 @@ void mux_fini(struct mux *m);
  * in[] must stay until then.  Returns 0, or -EPROTO, -EMSGSIZE, -ENOMEM: close the tunnel. */
 int mux_feed(struct mux *m, const uint8_t *in, size_t len);
 void mux_deliver(struct mux *m);
+
+/* Gives back what is held for a while only; to be called now and then. */
+void mux_trim(struct mux *m);
 
 /* Where a stream leads. */
 struct mux_route {

@@ -1,6 +1,6 @@
 #include "tunnel/quarantine.h"
 
-#include <stdlib.h>
+#include "base/slab.h"
 
 struct inmate {
     struct list link;
@@ -25,7 +25,7 @@ static void release_oldest(struct quarantine *q)
 
     list_remove(&i->link);
     (void)map_remove(&q->by_key, key_slice(&i->key));
-    free(i);
+    slab_free(i);
 }
 
 void quarantine_fini(struct quarantine *q)
@@ -35,7 +35,7 @@ void quarantine_fini(struct quarantine *q)
     map_fini(&q->by_key);
 }
 
-static void release_due(struct quarantine *q, int64_t now_ms)
+void quarantine_release_due(struct quarantine *q, int64_t now_ms)
 {
     while (!list_is_empty(&q->oldest_first) &&
            LIST_OWNER(q->oldest_first.next, struct inmate, link)->until_ms <= now_ms)
@@ -46,18 +46,18 @@ void quarantine_add(struct quarantine *q, const struct mproxy_key *key, int64_t 
 {
     struct inmate *i;
 
-    release_due(q, now_ms);
+    quarantine_release_due(q, now_ms);
     if (q->by_key.count >= QUARANTINE_MAX)
         release_oldest(q);
     if (map_find(&q->by_key, key_slice(key)))
         return;
-    i = malloc(sizeof(*i));
+    i = slab_alloc(sizeof(*i));
     if (!i)
         return;
     *i = (struct inmate){.key = *key, .until_ms = now_ms + QUARANTINE_MS};
     list_init(&i->link);
     if (map_put(&q->by_key, key_slice(&i->key), i)) {
-        free(i);
+        slab_free(i);
         return;
     }
     list_push(&q->oldest_first, &i->link);
@@ -65,6 +65,6 @@ void quarantine_add(struct quarantine *q, const struct mproxy_key *key, int64_t 
 
 bool quarantine_has(struct quarantine *q, const struct mproxy_key *key, int64_t now_ms)
 {
-    release_due(q, now_ms);
+    quarantine_release_due(q, now_ms);
     return map_find(&q->by_key, key_slice(key)) != NULL;
 }

@@ -2,6 +2,7 @@
 
 #include "base/map.h"
 #include "base/shelf.h"
+#include "base/slab.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -16,9 +17,8 @@ struct registry_name {
     struct list claims;  /* by claim.by_name; the first one gets the next visitor */
     struct list doubted; /* the same, of seats in doubt; gets visitors while `claims` is empty */
     struct list away;    /* in registry.away, oldest first, while there are no claims */
-    char *subject;       /* whose it is while there are claims, else NULL */
     int64_t last_seen_unix;
-    size_t len;
+    uint32_t len;
     uint8_t key[]; /* of map `names` */
 };
 
@@ -26,6 +26,7 @@ struct registry {
     pthread_mutex_t lock;
     struct list seats;
     size_t seat_count;
+    uint64_t joined;    /* so far */
     struct map names;   /* live and away */
     struct shelf shelf; /* of struct registry_name: they outlive sessions by days */
     struct list away;
@@ -37,6 +38,7 @@ void seat_init(struct seat *s)
     memset(&s->meter, 0, sizeof(s->meter));
     list_init(&s->claims);
     list_init(&s->link);
+    s->label = NULL;
     s->standing = SEAT_TRUSTED;
     s->trusted_until_ms = 0;
 }
@@ -94,6 +96,7 @@ void registry_join(struct registry *r, struct seat *s)
 {
     (void)pthread_mutex_lock(&r->lock);
     list_push(&r->seats, &s->link);
+    s->order = ++r->joined;
     r->seat_count++;
     (void)pthread_mutex_unlock(&r->lock);
 }
@@ -104,13 +107,20 @@ void registry_leave(struct registry *r, struct seat *s)
     (void)pthread_mutex_lock(&r->lock);
     list_remove(&s->link);
     r->seat_count--;
+    slab_free(s->label);
+    s->label = NULL;
     (void)pthread_mutex_unlock(&r->lock);
 }
 
 void registry_set_label(struct registry *r, struct seat *s, struct slice label)
 {
+    size_t size = (label.len < SEAT_LABEL_MAX ? label.len : SEAT_LABEL_MAX) + 1;
+
     (void)pthread_mutex_lock(&r->lock);
-    slice_write(label, s->label, sizeof(s->label));
+    slab_free(s->label);
+    s->label = slab_alloc(size);
+    if (s->label)
+        (void)slice_write(label, s->label, size);
     (void)pthread_mutex_unlock(&r->lock);
 }
 
@@ -125,6 +135,14 @@ static bool is_live(const struct registry_name *n)
     return !list_is_empty(&n->claims) || !list_is_empty(&n->doubted);
 }
 
+/* Of a live name: all its claims are of one subject. */
+static bool is_owner(const struct registry_name *n, const char *subject)
+{
+    const struct list *claims = list_is_empty(&n->claims) ? &n->doubted : &n->claims;
+
+    return strcmp(LIST_OWNER(claims->next, struct claim, by_name)->subject, subject) == 0;
+}
+
 /* A name that nobody has, as yet without claims and not in `away`.  NULL when out of memory. */
 static struct registry_name *add_name(struct registry *r, struct slice key)
 {
@@ -135,7 +153,7 @@ static struct registry_name *add_name(struct registry *r, struct slice key)
     list_init(&n->claims);
     list_init(&n->doubted);
     list_init(&n->away);
-    n->len = key.len;
+    n->len = (uint32_t)key.len;
     memcpy(n->key, key.ptr, key.len);
     if (map_put(&r->names, key_of(n), n)) {
         free_name(r, n);
@@ -149,23 +167,18 @@ static int take_name(struct registry *r, struct slice key, const char *subject,
                      struct registry_name **out)
 {
     struct registry_name *n = map_find(&r->names, key);
-    char *owner;
 
     if (n && is_live(n)) {
         *out = n;
-        return strcmp(n->subject, subject) == 0 ? 0 : -EACCES;
+        return is_owner(n, subject) ? 0 : -EACCES;
     }
-    owner = strdup(subject);
-    if (owner && n)
+    if (n)
         r->away_count--;
-    else if (owner)
+    else
         n = add_name(r, key);
-    if (!owner || !n) {
-        free(owner);
+    if (!n)
         return -ENOMEM;
-    }
     list_remove(&n->away);
-    n->subject = owner;
     *out = n;
     return 0;
 }
@@ -187,8 +200,6 @@ int registry_claim(struct registry *r, struct seat *s, struct claim *c)
     err = take_name(r, key, c->subject, &n);
     if (!err) {
         c->name = n;
-        c->session_id = s->id;
-        c->worker = s->worker;
         c->seat = s;
         list_push_front(list_for(n, s), &c->by_name);
         list_push(&s->claims, &c->link);
@@ -204,15 +215,13 @@ bool registry_is_taken(struct registry *r, struct slice host, const char *subjec
 
     (void)pthread_mutex_lock(&r->lock);
     n = map_find(&r->names, host);
-    taken = n && is_live(n) && strcmp(n->subject, subject) != 0;
+    taken = n && is_live(n) && !is_owner(n, subject);
     (void)pthread_mutex_unlock(&r->lock);
     return taken;
 }
 
 static void set_away(struct registry *r, struct registry_name *n, int64_t now_unix)
 {
-    free(n->subject);
-    n->subject = NULL;
     n->last_seen_unix = now_unix;
     list_push(&r->away, &n->away);
     if (++r->away_count > REGISTRY_AWAY_MAX)
@@ -235,7 +244,7 @@ void registry_release(struct registry *r, struct claim *c, int64_t now_unix)
 
 static struct route route_of(const struct claim *c)
 {
-    return (struct route){.session_id = c->session_id, .worker = c->worker};
+    return (struct route){.session_id = c->seat->id, .worker = c->seat->worker};
 }
 
 /* Fills in *out if the name under `key` is live, or away and *answer is still unknown. */
@@ -336,7 +345,7 @@ void registry_doubt_all(struct registry *r, struct slice host, const char *subje
     out->count = 0;
     (void)pthread_mutex_lock(&r->lock);
     n = map_find(&r->names, host);
-    if (n && is_live(n) && strcmp(n->subject, subject) == 0)
+    if (n && is_live(n) && is_owner(n, subject))
         doubt(n, NULL, now_ms, out);
     (void)pthread_mutex_unlock(&r->lock);
 }
@@ -355,6 +364,19 @@ void registry_each(struct registry *r, void (*fn)(const struct seat *s, void *ar
     (void)pthread_mutex_lock(&r->lock);
     LIST_EACH (&r->seats, at) {
         fn(LIST_OWNER(at, struct seat, link), arg);
+    }
+    (void)pthread_mutex_unlock(&r->lock);
+}
+
+void registry_each_after(struct registry *r, uint64_t order,
+                         bool (*fn)(const struct seat *s, void *arg), void *arg)
+{
+    (void)pthread_mutex_lock(&r->lock);
+    LIST_EACH (&r->seats, at) {
+        const struct seat *s = LIST_OWNER(at, struct seat, link);
+
+        if (s->order > order && !fn(s, arg))
+            break;
     }
     (void)pthread_mutex_unlock(&r->lock);
 }

@@ -14,9 +14,11 @@
 #ifndef RVPN_TUNNEL_REGISTRY_H
 #define RVPN_TUNNEL_REGISTRY_H
 
+#include "net/address.h"
 #include "tunnel/claim.h"
 
 #define REGISTRY_AWAY_MAX 65536U
+#define SEAT_LABEL_MAX 63U
 #define REGISTRY_DOUBTS_MAX 32U /* sessions that one claim throws doubt on */
 
 struct registry; /* private to registry.c */
@@ -24,14 +26,16 @@ struct registry; /* private to registry.c */
 /* A session as the others see it.  Part of the session; it fills in the first block and calls
  * seat_init() before registry_join(). */
 struct seat {
-    uint64_t id;     /* unique in this process, never reused */
-    unsigned worker; /* whose loop it is on */
-    char peer[64];   /* the device's address, for people */
-    char label[64];  /* what the device calls itself; registry_set_label() once it has joined */
+    uint64_t id;         /* unique in this process, never reused */
+    unsigned worker;     /* whose loop it is on */
+    struct address peer; /* the device's */
     int64_t since_unix;
 
     struct meter meter;
     struct list claims; /* of struct claim, by `link`; changes only inside registry_*() calls */
+    uint64_t order;     /* in which they joined, from 1; by registry_join() */
+
+    char *label; /* what the device calls itself, or NULL; see registry_set_label() */
 
     /* private to registry.c */
     struct list link;
@@ -39,7 +43,7 @@ struct seat {
     int64_t trusted_until_ms; /* TRUSTED: what is claimed before then throws no doubt on it */
 };
 
-/* Empties the lists and the meter, and trusts it; the rest stays. */
+/* Empties the lists, the label and the meter, and trusts it; the rest stays. */
 void seat_init(struct seat *s);
 
 /* Main thread.  NULL when out of memory; all sessions must have left before registry_free(). */
@@ -50,7 +54,8 @@ void registry_free(struct registry *r);
 void registry_join(struct registry *r, struct seat *s);
 void registry_leave(struct registry *r, struct seat *s);
 
-/* Cuts `label` where it does not fit. */
+/* Of a seat that has joined.  Copies `label`, of which it cuts what is behind SEAT_LABEL_MAX bytes;
+ * out of memory there is none. */
 void registry_set_label(struct registry *r, struct seat *s, struct slice label);
 
 /* Lends `c` until registry_release() and puts it into the seat's claims; the seat must have
@@ -106,6 +111,10 @@ void registry_trust(struct registry *r, struct seat *s, int64_t until_ms);
 /* Calls fn for each session, oldest first, under the lock: fn must be short and may not call
  * registry_*(). */
 void registry_each(struct registry *r, void (*fn)(const struct seat *s, void *arg), void *arg);
+
+/* The same from the one on that joined next after `order`, until fn says that it is enough. */
+void registry_each_after(struct registry *r, uint64_t order,
+                         bool (*fn)(const struct seat *s, void *arg), void *arg);
 
 struct registry_counts {
     size_t sessions;

@@ -93,6 +93,7 @@ static void free_grave(struct grave *g)
     struct session *s = LIST_OWNER(g, struct session, grave);
 
     mux_fini(&s->mux);
+    slab_free(s->grants);
     slab_free(s);
 }
 
@@ -355,6 +356,8 @@ static void on_ping(struct deadline *d)
     struct pulse_sight sight = sight_of(s);
     int64_t again_ms;
 
+    s->mux.now_ms = sight.now_ms;
+    mux_trim(&s->mux);
     switch (pulse_look(&s->pulse, &s->setting->limits.pulse, &sight, &again_ms)) {
     case PULSE_WAIT: break;
     case PULSE_SEND_PING: write_message(s, WS_OP_PING, slice_of(NULL, 0)); break;
@@ -370,7 +373,7 @@ static void fill_seat(struct seat *seat, const struct session_peer *peer)
     seat->id = peer->id;
     seat->worker = peer->worker;
     seat->since_unix = peer->now_unix;
-    address_write(&peer->address, seat->peer);
+    seat->peer = peer->address;
     seat_init(seat);
 }
 

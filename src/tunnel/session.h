@@ -86,8 +86,10 @@ struct session {
     unsigned stream_count;
     unsigned blocked;       /* streams whose visitor is so far behind that the tunnel is not read */
     struct backlog backlog; /* what waits for all visitors */
-    struct grant *grants[SESSION_TOKENS_MAX];
+    struct grant **grants;  /* NULL while there is none */
     unsigned grant_count;
+    unsigned claim_count;
+    struct map claims; /* the seat's claims by key, once there are many: see tenure.c */
     struct pulse pulse;
     int64_t ended_ms;        /* when the last stream ended */
     struct deadline ping;    /* the next look at the pulse */

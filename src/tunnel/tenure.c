@@ -1,10 +1,64 @@
 #include "tunnel/tenure.h"
 
 #include "base/clock.h"
+#include "base/slab.h"
 
 #include <errno.h>
 
 #define EXPIRY_CHECK_MS 3600000 /* wall clocks are set: look again at least hourly */
+#define FEW 16U                 /* claims that are looked through for every visitor */
+
+static struct slice key_of(const struct claim *c)
+{
+    return c->port ? slice_of(c->port_key, sizeof(c->port_key)) : slice_text(c->host);
+}
+
+/* The map is good while it holds all of them: without memory for it the list has to do. */
+static bool has_map(const struct session *s)
+{
+    return s->claim_count > FEW && s->claims.count == s->claim_count;
+}
+
+static void add_all(struct session *s)
+{
+    LIST_EACH (&s->seat.claims, link) {
+        struct claim *c = LIST_OWNER(link, struct claim, link);
+
+        if (map_put(&s->claims, key_of(c), c))
+            return;
+    }
+}
+
+/* The seat has it already. */
+static void add_claim(struct session *s, struct claim *c)
+{
+    if (++s->claim_count == FEW + 1)
+        add_all(s);
+    else if (s->claim_count > FEW)
+        (void)map_put(&s->claims, key_of(c), c);
+}
+
+/* The seat has it still. */
+static void remove_claim(struct session *s, struct claim *c)
+{
+    (void)map_remove(&s->claims, key_of(c));
+    if (--s->claim_count <= FEW)
+        map_fini(&s->claims);
+}
+
+static struct claim *find_host(const struct session *s, struct slice host)
+{
+    return has_map(s) ? map_find(&s->claims, host) : claim_find_host(&s->seat.claims, host);
+}
+
+static struct claim *find_port(const struct session *s, uint16_t port)
+{
+    uint8_t key[CLAIM_PORT_KEY];
+
+    claim_write_port_key(port, key);
+    return has_map(s) ? map_find(&s->claims, slice_of(key, sizeof(key)))
+                      : claim_find_port(&s->seat.claims, port);
+}
 
 static void release_claim(struct session *s, struct claim *c, int64_t now_unix)
 {
@@ -16,6 +70,7 @@ static void release_claim(struct session *s, struct claim *c, int64_t now_unix)
             st->claim = NULL;
         }
     }
+    remove_claim(s, c);
     registry_release(s->setting->registry, c, now_unix);
     s->ops->on_released(s->owner, c);
     claim_free(c);
@@ -24,8 +79,8 @@ static void release_claim(struct session *s, struct claim *c, int64_t now_unix)
 static struct claim *claim_of(struct session *s, const struct grant *g, size_t i)
 {
     if (i < g->host_count)
-        return claim_find_host(&s->seat.claims, slice_text(g->hosts[i]));
-    return claim_find_port(&s->seat.claims, g->ports[i - g->host_count]);
+        return find_host(s, slice_text(g->hosts[i]));
+    return find_port(s, g->ports[i - g->host_count]);
 }
 
 static void release_first(struct session *s, const struct grant *g, size_t count, int64_t now_unix)
@@ -59,8 +114,10 @@ static int take_claim(struct session *s, const struct grant *g, size_t i)
     err = registry_claim(s->setting->registry, &s->seat, c);
     if (!err)
         err = s->ops->on_claimed(s->owner, c);
-    if (!err)
+    if (!err) {
+        add_claim(s, c);
         return 0;
+    }
     if (c->name)
         registry_release(s->setting->registry, c, clock_unix());
     claim_free(c);
@@ -90,7 +147,7 @@ static void drop_grant_at(struct session *s, unsigned at, int64_t now_unix)
 {
     struct grant *g = s->grants[at];
 
-    s->grants[at] = s->grants[--s->grant_count];
+    s->grants[at] = s->grants[--s->grant_count]; /* too much room is harmless */
     release_first(s, g, g->host_count + g->port_count, now_unix);
     grant_free(g);
 }
@@ -118,6 +175,16 @@ static bool is_same(const struct grant *a, const struct grant *b)
     return same;
 }
 
+static int make_room(struct session *s)
+{
+    struct grant **more = slab_resize(s->grants, (s->grant_count + 1) * sizeof(struct grant *));
+
+    if (!more)
+        return -ENOMEM;
+    s->grants = more;
+    return 0;
+}
+
 int session_take_grant(struct session *s, struct grant *grant, size_t *refused)
 {
     size_t total = grant->host_count + grant->port_count;
@@ -127,6 +194,8 @@ int session_take_grant(struct session *s, struct grant *grant, size_t *refused)
         return -EALREADY;
     if (s->grant_count == SESSION_TOKENS_MAX || s->state != SESSION_OPEN)
         return -EDQUOT;
+    if (make_room(s))
+        return -ENOMEM;
     for (size_t i = 0; i < total; i++) {
         int err = take_claim(s, grant, i);
 
@@ -200,18 +269,19 @@ struct claim *session_claim_for(struct session *s, const struct stream_request *
     char pattern[HOSTNAME_MAX + 3] = "*";
 
     if (request->service == STREAM_TCP)
-        return claim_find_port(&s->seat.claims, request->port);
-    c = claim_find_host(&s->seat.claims, name);
+        return find_port(s, request->port);
+    c = find_host(s, name);
     for (size_t i = 0; !c && i < name.len; i++) {
         if (name.ptr[i] != '.')
             continue;
         (void)slice_write(slice_from(name, i), pattern + 1, sizeof(pattern) - 1);
-        c = claim_find_host(&s->seat.claims, slice_text(pattern));
+        c = find_host(s, slice_text(pattern));
     }
     return c;
 }
 
 void tenure_init(struct session *s)
 {
+    map_init(&s->claims);
     deadline_init(&s->expiry, on_expiry);
 }

@@ -27,6 +27,7 @@ static void check_written(const struct mproxy_head *head, const struct mproxy_ke
     uint32_t body_len = (uint32_t)head->body_len;
     uint8_t out[MPROXY_HEAD_MAX];
     struct mproxy_template t;
+    uint8_t gathered[MPROXY_HEAD_MAX];
     struct mproxy_decoder d;
     struct mproxy_event event;
     struct mproxy_key again;
@@ -36,7 +37,7 @@ static void check_written(const struct mproxy_head *head, const struct mproxy_ke
         return;
     len = mproxy_template_write(&t, head->kind, body_len, out);
     assert(len == mproxy_template_head_len(&t, head->kind, body_len));
-    mproxy_decoder_init(&d, BODY_MAX);
+    mproxy_decoder_init(&d, BODY_MAX, gathered);
     assert(mproxy_decoder_feed(&d, out, len, &event) == (ssize_t)len);
     assert(event.kind == MPROXY_HEAD && event.head.kind == head->kind);
     assert(event.head.body_len == head->body_len);
@@ -84,9 +85,10 @@ static void feed(struct mproxy_decoder *d, const uint8_t *bytes, size_t len, str
 static struct told run(const uint8_t *data, size_t size, size_t step)
 {
     struct told t = {0};
+    uint8_t head[MPROXY_HEAD_MAX];
     struct mproxy_decoder d;
 
-    mproxy_decoder_init(&d, BODY_MAX);
+    mproxy_decoder_init(&d, BODY_MAX, head);
     for (size_t at = 0; at < size && !t.err; at += step) {
         size_t n = step < size - at ? step : size - at;
         uint8_t *piece = malloc(n);

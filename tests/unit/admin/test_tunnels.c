@@ -10,10 +10,12 @@
 
 static void join(struct registry *r, struct seat *s, uint64_t id, const char *label)
 {
-    *s = (struct seat){.id = id, .worker = 1, .peer = "192.0.2.7:4711", .since_unix = 951782399};
-    (void)slice_write(slice_text(label), s->label, sizeof(s->label));
+    *s = (struct seat){.id = id, .worker = 1, .since_unix = 951782399};
+    assert_int_equal(address_parse(slice_text("192.0.2.7:4711"), &s->peer), 0);
     seat_init(s);
     registry_join(r, s);
+    if (*label)
+        registry_set_label(r, s, slice_text(label));
 }
 
 static void leave(struct registry *r, struct seat *s)
@@ -34,9 +36,9 @@ static void claim(struct registry *r, struct seat *s, struct claim *c)
     meter_add(&c->meter, METER_STREAMS, 3);
 }
 
-static json_t *document_of(struct registry *r)
+static json_t *page_of(struct registry *r, uint64_t after)
 {
-    char *text = tunnels_write(r);
+    char *text = tunnels_write(r, after);
     json_t *document;
 
     assert_non_null(text);
@@ -44,6 +46,11 @@ static json_t *document_of(struct registry *r)
     assert_non_null(document);
     free(text);
     return document;
+}
+
+static json_t *document_of(struct registry *r)
+{
+    return page_of(r, 0);
 }
 
 static json_int_t number_in(const json_t *object, const char *key)
@@ -139,35 +146,84 @@ static void a_label_that_is_not_utf8_does_not_spoil_the_list(void **state)
     registry_free(r);
 }
 
-static void many_tunnels_are_all_there(void **state)
+static void name_of(unsigned i, char host[32])
 {
-    enum { MANY = 1000 };
+    (void)snprintf(host, 32, "h%u.example", i);
+}
+
+/* Returns where the next page begins; 0: nowhere.  *at is the first tunnel's id, and then the next
+ * page's. */
+static uint64_t check_page(struct registry *r, uint64_t after, unsigned *at, size_t size)
+{
+    json_t *document = page_of(r, after);
+    const json_t *list = json_object_get(document, "tunnels");
+    const json_t *next = json_object_get(document, "next");
+    uint64_t then = next ? (uint64_t)json_integer_value(next) : 0;
+    char host[32];
+
+    assert_int_equal(json_array_size(list), size);
+    for (size_t i = 0; i < size; i++, ++*at) {
+        const json_t *t = json_array_get(list, i);
+
+        name_of(*at, host);
+        assert_int_equal(number_in(t, "id"), *at);
+        assert_string_equal(text_in(json_array_get(json_object_get(t, "names"), 0), "host"), host);
+    }
+    json_decref(document);
+    return then;
+}
+
+static void many_tunnels_are_all_there_page_by_page(void **state)
+{
+    enum { PAGES = 4, MANY = PAGES * TUNNELS_PAGE + 1 };
     struct registry *r = registry_new();
     struct seat *seats = calloc(MANY, sizeof(*seats));
-    json_t *document;
+    uint64_t after = 0;
+    unsigned at = 0;
+    char host[32];
 
     (void)state;
     assert_non_null(seats);
     for (unsigned i = 0; i < MANY; i++) {
-        char host[32];
-
         join(r, seats + i, i, "");
-        (void)snprintf(host, sizeof(host), "h%u.example", i);
+        name_of(i, host);
         claim(r, seats + i, claim_new_host(slice_text(host), "me"));
     }
-    document = document_of(r);
-    for (unsigned i = 0; i < MANY; i++) {
-        const json_t *t = json_array_get(json_object_get(document, "tunnels"), i);
-        char host[32];
-
-        (void)snprintf(host, sizeof(host), "h%u.example", i);
-        assert_int_equal(number_in(t, "id"), i);
-        assert_string_equal(text_in(json_array_get(json_object_get(t, "names"), 0), "host"), host);
+    for (unsigned i = 0; i < PAGES; i++) {
+        after = check_page(r, after, &at, TUNNELS_PAGE);
+        assert_int_not_equal(after, 0);
+        leave(r, seats + at - 1); /* where a page ended may be gone */
     }
-    json_decref(document);
+    assert_int_equal(check_page(r, after, &at, 1), 0);
     for (unsigned i = 0; i < MANY; i++)
-        leave(r, seats + i);
+        if ((i + 1) % TUNNELS_PAGE)
+            leave(r, seats + i);
     free(seats);
+    registry_free(r);
+}
+
+static void a_page_has_few_names_but_a_tunnel_is_whole(void **state)
+{
+    struct registry *r = registry_new();
+    struct seat seats[2];
+    uint64_t after;
+    unsigned at = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        join(r, seats + i, i, "");
+        for (unsigned n = 0; n <= TUNNELS_PAGE_NAMES; n++) {
+            char host[32];
+
+            name_of(n ? 100000 * i + n : i, host);
+            claim(r, seats + i, claim_new_host(slice_text(host), "me"));
+        }
+    }
+    after = check_page(r, 0, &at, 1);
+    assert_int_not_equal(after, 0);
+    assert_int_equal(check_page(r, after, &at, 1), 0);
+    for (unsigned i = 0; i < 2; i++)
+        leave(r, seats + i);
     registry_free(r);
 }
 
@@ -177,7 +233,8 @@ int main(void)
         cmocka_unit_test(nobody_is_an_empty_list),
         cmocka_unit_test(a_tunnel_shows_itself_its_names_and_every_counter),
         cmocka_unit_test(a_label_that_is_not_utf8_does_not_spoil_the_list),
-        cmocka_unit_test(many_tunnels_are_all_there),
+        cmocka_unit_test(many_tunnels_are_all_there_page_by_page),
+        cmocka_unit_test(a_page_has_few_names_but_a_tunnel_is_whole),
     };
 
     return cmocka_run_group_tests_name("admin/tunnels", tests, NULL, NULL);

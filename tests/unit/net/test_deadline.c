@@ -52,6 +52,34 @@ static void run_at(int64_t at_ms)
     wheel_run(&wheel, now_ms);
 }
 
+/* What the wheel does to its lists: what it costs, in steps and not in time. */
+static unsigned long steps;
+
+struct list *__real_list_take(struct list *head);
+void __real_list_push(struct list *head, struct list *link);
+void __real_list_remove(struct list *link);
+struct list *__wrap_list_take(struct list *head);
+void __wrap_list_push(struct list *head, struct list *link);
+void __wrap_list_remove(struct list *link);
+
+struct list *__wrap_list_take(struct list *head)
+{
+    steps++;
+    return __real_list_take(head);
+}
+
+void __wrap_list_push(struct list *head, struct list *link)
+{
+    steps++;
+    __real_list_push(head, link);
+}
+
+void __wrap_list_remove(struct list *link)
+{
+    steps++;
+    __real_list_remove(link);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -230,6 +258,61 @@ static void random_alarms_agree_with_a_plain_table(void **state)
     }
 }
 
+/* Starts `count` within a minute and lets it pass.  Returns the steps of that. */
+static unsigned long steps_of_a_minute(struct alarm *alarms, unsigned count)
+{
+    int64_t from = now_ms;
+
+    steps = 0;
+    for (unsigned i = 0; i < count; i++) {
+        deadline_init(&alarms[i].deadline, on_time);
+        start(&alarms[i], from + 1 + (int64_t)i * 60000 / count);
+    }
+    assert_int_equal(steps, 2 * count);
+    while (now_ms < from + 60000 + WHEEL_TICK_MS)
+        run_at(now_ms + WHEEL_TICK_MS);
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal(alarms[i].due_ms, 0);
+    return steps;
+}
+
+/* One that runs for a minute is passed by in each turn of the wheel, and no more often. */
+static void a_hundred_thousand_cost_a_few_steps_each(void **state)
+{
+    enum { COUNT = 100000, TICKS = 60000 / WHEEL_TICK_MS + 2 };
+    struct alarm *alarms = calloc(COUNT, sizeof(*alarms));
+    unsigned long few, many, turns = 60000 / TURN_MS + 1;
+
+    (void)state;
+    assert_non_null(alarms);
+    few = steps_of_a_minute(alarms, COUNT / 100);
+    many = steps_of_a_minute(alarms, COUNT);
+    assert_in_range(many, 1, COUNT * (2 + 2 * turns) + TICKS);
+    assert_in_range(many, 1, 101 * few);
+    free(alarms);
+}
+
+static void among_a_hundred_thousand_one_more_costs_as_little(void **state)
+{
+    enum { COUNT = 100000 };
+    struct alarm *alarms = calloc(COUNT, sizeof(*alarms));
+
+    (void)state;
+    assert_non_null(alarms);
+    for (unsigned i = 0; i < COUNT; i++) {
+        deadline_init(&alarms[i].deadline, on_time);
+        start(&alarms[i], now_ms + 5000);
+    }
+    steps = 0;
+    start(&alarms[COUNT / 2], now_ms + 3000);
+    assert_int_equal(steps, 2);
+    deadline_stop(&alarms[COUNT / 2].deadline);
+    assert_int_equal(steps, 3);
+    run_at(now_ms + 2500); /* none is due, and none is looked at */
+    assert_int_equal(steps, 3);
+    free(alarms);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, set_up)
@@ -243,6 +326,8 @@ int main(void)
         TEST(an_empty_wheel_lets_sleep_for_ever),
         TEST(a_sleep_as_long_as_it_says_is_never_too_long),
         TEST(random_alarms_agree_with_a_plain_table),
+        TEST(a_hundred_thousand_cost_a_few_steps_each),
+        TEST(among_a_hundred_thousand_one_more_costs_as_little),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -712,6 +712,34 @@ static void fetch(enum maker maker, const char *properties)
     ciphers[maker][1] = EVP_CIPHER_fetch(NULL, "AES-256-GCM", properties);
 }
 
+static void more_keys_at_once_than_are_kept_ready_do_not_meet(void **state)
+{
+    enum { KEYS = 1200, LEN = 600 };
+    static EVP_CIPHER_CTX *contexts[KEYS];
+    static struct message messages[KEYS];
+    static uint8_t all[KEYS][LEN];
+    uint8_t want[16], got[16];
+
+    (void)state;
+    for (unsigned i = 0; i < KEYS; i++) {
+        messages[i] = random_message(i % 2 ? 16 : 32, 13, LEN);
+        contexts[i] = start(OURS, &messages[i], 1);
+        assert_int_equal(add_aad(contexts[i], aad, 13), 1);
+    }
+    for (unsigned at = 0; at < LEN; at += 150) { /* all messages are under way at once */
+        for (unsigned i = 0; i < KEYS; i++)
+            assert_int_equal(crypt(contexts[i], all[i] + at, text + at, 150), 1);
+    }
+    for (unsigned i = 0; i < KEYS; i++) {
+        assert_int_equal(end(contexts[i]), 1);
+        assert_int_equal(get_tag(contexts[i], got), 1);
+        seal(THEIRS, &messages[i], sealed, want);
+        assert_memory_equal(got, want, 16);
+        assert_memory_equal(all[i], sealed, LEN);
+        EVP_CIPHER_CTX_free(contexts[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -725,6 +753,7 @@ int main(void)
         cmocka_unit_test(an_iv_serves_one_message),
         cmocka_unit_test(a_tag_counts_once_and_without_one_nothing_is_good),
         cmocka_unit_test(nothing_goes_without_a_key_or_without_an_iv),
+        cmocka_unit_test(more_keys_at_once_than_are_kept_ready_do_not_meet),
         cmocka_unit_test(a_copy_goes_its_own_way),
         cmocka_unit_test(a_key_that_is_let_go_is_wiped),
         cmocka_unit_test(records_of_tls_1_2_are_as_openssl_has_them),

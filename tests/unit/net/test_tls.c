@@ -178,6 +178,34 @@ static void it_may_come_in_single_bytes(void **state)
     }
 }
 
+static void records_of_any_size_may_be_cut_anywhere(void **state)
+{
+    static const size_t pieces[] = {2, 3, 5, 6, 4096, 16406, 65536};
+    static const int sizes[] = {1, 16384, 2, 700, 16383, 1};
+    static uint8_t bytes[16384];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+        size_t sum = 0;
+
+        start(&rows[i % 2].taste);
+        piece_max = pieces[i];
+        assert_true(shake());
+        for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
+            memset(bytes, (int)('a' + k), sizeof(bytes));
+            assert_int_equal(SSL_write(client, bytes, sizes[k]), sizes[k]);
+            sum += (size_t)sizes[k];
+        }
+        while (carry_to_relay()) {
+        }
+        assert_int_equal(plain_len, sum);
+        assert_int_equal(relay_end, 0);
+        for (size_t k = 0, at = 0; k < sizeof(sizes) / sizeof(sizes[0]); at += (size_t)sizes[k++])
+            assert_int_equal(plain[at + (size_t)sizes[k] - 1], 'a' + k);
+        stop();
+    }
+}
+
 static void what_the_relay_seals_the_client_reads_in_full_records(void **state)
 {
     static uint8_t bytes[50000], back[50000];
@@ -358,6 +386,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(modern_handshakes_go_well_and_old_ones_are_refused),
         TEST(it_may_come_in_single_bytes),
+        TEST(records_of_any_size_may_be_cut_anywhere),
         TEST(what_the_relay_seals_the_client_reads_in_full_records),
         TEST(the_name_asked_for_is_known),
         TEST(close_notify_ends_it_behind_the_last_byte),

@@ -344,10 +344,11 @@ static unsigned check_stream(const struct tap_stream *s)
 {
     struct slice said = gather_slice(&s->said);
     struct mproxy_event head = {0}, event;
+    uint8_t gathered[MPROXY_HEAD_MAX];
     struct mproxy_decoder d;
     unsigned count = 0;
 
-    mproxy_decoder_init(&d, UINT32_MAX);
+    mproxy_decoder_init(&d, UINT32_MAX, gathered);
     for (size_t at = 0; at < said.len;) {
         ssize_t used = mproxy_decoder_feed(&d, said.ptr + at, said.len - at, &event);
 

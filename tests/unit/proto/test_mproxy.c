@@ -136,12 +136,13 @@ static int feed_all(struct slice bytes, struct cut cut, struct told *t)
 {
     const size_t room = (cut.first > cut.step ? cut.first : cut.step) + 1;
     uint8_t *memory = malloc(room);
+    uint8_t head[MPROXY_HEAD_MAX];
     struct mproxy_decoder d;
     size_t n = cut.first;
     int err = 0;
 
     assert_non_null(memory);
-    mproxy_decoder_init(&d, BODY_MAX);
+    mproxy_decoder_init(&d, BODY_MAX, head);
     for (size_t at = 0; !err && at < bytes.len; at += n, n = next_piece(&cut)) {
         n = n < bytes.len - at ? n : bytes.len - at;
         memcpy(memory + room - n, bytes.ptr + at, n);
@@ -279,21 +280,23 @@ static void a_wrong_first_byte_is_refused_at_once(void **state)
     (void)state;
     for (unsigned first = 0; first < 256; first++) {
         uint8_t byte = (uint8_t)first;
+        uint8_t head[MPROXY_HEAD_MAX];
         struct mproxy_decoder d;
         struct mproxy_event event;
 
-        mproxy_decoder_init(&d, BODY_MAX);
+        mproxy_decoder_init(&d, BODY_MAX, head);
         assert_int_equal(mproxy_decoder_feed(&d, &byte, 1, &event), first == 0xFE ? 1 : -EPROTO);
     }
 }
 
 static void a_dead_decoder_stays_dead(void **state)
 {
+    uint8_t head[MPROXY_HEAD_MAX];
     struct mproxy_decoder d;
     struct mproxy_event event;
 
     (void)state;
-    mproxy_decoder_init(&d, BODY_MAX);
+    mproxy_decoder_init(&d, BODY_MAX, head);
     assert_int_equal(mproxy_decoder_feed(&d, (const uint8_t *)"\x01", 1, &event), -EPROTO);
     assert_int_equal(mproxy_decoder_feed(&d, (const uint8_t *)"\xfe", 1, &event), -EPROTO);
 }
@@ -318,11 +321,12 @@ static void what_lies_whole_in_the_input_is_not_copied(void **state)
     static const uint8_t bytes[] = "\xfe\x0d"
                                    "a,b,c,3,https"
                                    "xyz";
+    uint8_t head[MPROXY_HEAD_MAX];
     struct mproxy_decoder d;
     struct mproxy_event event;
 
     (void)state;
-    mproxy_decoder_init(&d, BODY_MAX);
+    mproxy_decoder_init(&d, BODY_MAX, head);
     assert_int_equal(mproxy_decoder_feed(&d, bytes, 18, &event), 15);
     assert_ptr_equal(event.head.cid.ptr, bytes + 2);
     assert_int_equal(event.head.cid.len, 5);
@@ -334,12 +338,13 @@ static void what_lies_whole_in_the_input_is_not_copied(void **state)
 /* Parses the one frame in `hex`; *head is lent from *bytes, to be freed. */
 static size_t parse_golden(const char *hex, uint8_t **bytes, size_t *len, struct mproxy_head *head)
 {
+    uint8_t gathered[MPROXY_HEAD_MAX];
     struct mproxy_decoder d;
     struct mproxy_event event;
     ssize_t used;
 
     *bytes = hex_bytes(hex, len);
-    mproxy_decoder_init(&d, BODY_MAX);
+    mproxy_decoder_init(&d, BODY_MAX, gathered);
     used = mproxy_decoder_feed(&d, *bytes, *len, &event);
     assert_true(used > 0 && event.kind == MPROXY_HEAD);
     *head = event.head;

@@ -65,6 +65,7 @@ struct rig {
     size_t wire_at;          /* of which is taken apart */
     struct ws_decoder ws;
     struct mproxy_decoder mproxy;
+    uint8_t mproxy_head[MPROXY_HEAD_MAX];
     unsigned messages, pings, pongs;
     char ping[8];   /* what the last one held */
     int close_code; /* 0: no Close yet */
@@ -420,7 +421,7 @@ static inline void rig_open_session(struct rig *r, enum dialect dialect)
     r->device = ends[1];
     r->wire = (struct wire_log){.fd = ends[1]};
     ws_decoder_init(&r->ws, WS_FROM_RELAY, WS_TEXT_CHECKED, 0);
-    mproxy_decoder_init(&r->mproxy, SIZE_MAX);
+    mproxy_decoder_init(&r->mproxy, SIZE_MAX, r->mproxy_head);
     assert_int_equal(session_new(&r->setting, &peer, &rig_ops, r, conn, &r->session), 0);
 }
 

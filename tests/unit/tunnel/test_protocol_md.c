@@ -393,10 +393,11 @@ static const struct {
 /* Reads all of `frame`; its head in *head, its body's length is returned. */
 static size_t read_frame(const struct frame *frame, struct mproxy_event *head)
 {
+    uint8_t gathered[MPROXY_HEAD_MAX];
     struct mproxy_decoder d;
     size_t body = 0;
 
-    mproxy_decoder_init(&d, MUX_BODY_MAX);
+    mproxy_decoder_init(&d, MUX_BODY_MAX, gathered);
     for (size_t at = 0; at < frame->len;) {
         struct mproxy_event event;
         ssize_t used = mproxy_decoder_feed(&d, frame->bytes + at, frame->len - at, &event);

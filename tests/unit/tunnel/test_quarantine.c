@@ -60,6 +60,18 @@ static void a_key_stays_for_its_time_and_no_longer(void **state)
     assert_true(has(1, 200001));
 }
 
+static void keys_whose_time_is_over_hold_no_memory_once_that_is_looked_at(void **state)
+{
+    (void)state;
+    for (unsigned n = 0; n < 100; n++)
+        add(n, 1000 + n);
+    quarantine_release_due(&quarantine, 1049 + QUARANTINE_MS);
+    assert_int_equal(quarantine.by_key.count, 50);
+    quarantine_release_due(&quarantine, 1099 + QUARANTINE_MS);
+    assert_int_equal(quarantine.by_key.count, 0);
+    assert_null(quarantine.by_key.slots);
+}
+
 static void past_its_size_the_oldest_leaves_early(void **state)
 {
     (void)state;
@@ -75,6 +87,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_key_stays_for_its_time_and_no_longer, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            keys_whose_time_is_over_hold_no_memory_once_that_is_looked_at, set_up, tear_down),
         cmocka_unit_test_setup_teardown(past_its_size_the_oldest_leaves_early, set_up, tear_down),
     };
 

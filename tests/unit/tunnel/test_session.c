@@ -537,6 +537,41 @@ static void a_visitors_host_finds_the_longest_claim(void **state)
                                   &(struct stream_request){.service = STREAM_TCP, .port = 1}));
 }
 
+static struct claim *claim_of_host(const char *host)
+{
+    struct stream_request request = {.service = STREAM_HTTPS};
+
+    assert_int_equal(hostname_parse(slice_text(host), &request.host), 0);
+    return session_claim_for(rig->session, &request);
+}
+
+/* Which shape the look-up has: a list of a few, a map of many, a list again. */
+static void many_claims_are_found_at_once(void **state)
+{
+    char names[400] = "30002", host[16];
+    const struct claim *port;
+
+    (void)state;
+    for (unsigned i = 0; i < 24; i++)
+        (void)snprintf(names + strlen(names), 16, " n%02u.example", i);
+    assert_int_equal(rig->session->claims.count, 0);
+    rig_take_grant(rig, "many", names, 0);
+    assert_int_equal(rig->session->claims.count, 24 + 1 + 2); /* and a.example, 30001 */
+    for (unsigned i = 0; i < 24; i++) {
+        (void)snprintf(host, sizeof(host), "n%02u.example", i);
+        assert_string_equal(claim_of_host(host)->host, host);
+    }
+    assert_string_equal(claim_of_host("a.example")->host, "a.example");
+    assert_null(claim_of_host("n24.example"));
+    port = session_claim_for(rig->session,
+                             &(struct stream_request){.service = STREAM_TCP, .port = 30002});
+    assert_int_equal(port->port, 30002);
+    assert_int_equal(session_drop_grant(rig->session, "many", 0), 0);
+    assert_int_equal(rig->session->claims.count, 0);
+    assert_string_equal(claim_of_host("a.example")->host, "a.example");
+    assert_null(claim_of_host("n00.example"));
+}
+
 static void the_number_of_streams_is_bounded(void **state)
 {
     (void)state;
@@ -674,6 +709,7 @@ int main(void)
         TEST(the_owner_may_end_it_when_a_token_has_expired),
         TEST(a_token_may_expire_at_the_end_of_days),
         TEST(a_visitors_host_finds_the_longest_claim),
+        TEST(many_claims_are_found_at_once),
         TEST(the_number_of_streams_is_bounded),
         TEST(goodbye_is_an_end_for_every_stream_and_a_second_later_a_close),
         TEST(the_last_end_is_given_its_second_too),

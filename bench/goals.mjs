@@ -1,0 +1,112 @@
+// The goals, each with the figure of this run and whether it is met.  What was not asked, or could
+// not be measured, is not met.
+import { HEAD_DOWN, HEAD_UP, questions } from './questions.mjs';
+import { ratio, rowsOf } from './table.mjs';
+
+// HAProxy's CPU per GB is to that of the first relays, in Node, as 1 to 2.7, and of their successor,
+// in Go, as 1 to 13, measured side by side; neither is to be had by name any more.
+const NODE = 2.7, GO = 13;
+
+const atMost = (target) => (number) => ({ target: `at most ${target}`, isMet: number <= target });
+const atLeast = (target) => (number) => ({ target: `at least ${target}`, isMet: number >= target });
+
+const show = (number) => (number === undefined || Number.isNaN(number) ? 'not measured'
+    : number >= 1000 ? Math.round(number).toString() : number.toFixed(number >= 10 ? 1 : 2));
+
+function goal(what, number, test, unit = '') {
+    return { what, number, figure: show(number) + (number === undefined ? '' : unit), ...test(number ?? NaN) };
+}
+
+// Both directions in one: the worse.
+const worse = (...numbers) => (numbers.includes(undefined) ? undefined : Math.max(...numbers));
+
+function bulkGoals(find) {
+    const stock = (to, base) => find(to, to === 'down' ? HEAD_DOWN : HEAD_UP, 'rvpn stock AES', base);
+    const vector = (to) => find(to, to === 'down' ? HEAD_DOWN : HEAD_UP, 'rvpn', 'haproxy 16K');
+    const both = (one) => worse(one('down'), one('up'));
+    const least = (times) => {
+        const ratioOfWorse = both((to) => stock(to, 'haproxy 16K'));
+        return ratioOfWorse && times / ratioOfWorse;
+    };
+    const leastVector = both(vector) && NODE / both(vector);
+    return [
+        goal('bulk to the visitor, stock OpenSSL, of HAProxy', stock('down', 'haproxy 16K'), atMost(0.6)),
+        goal('bulk to the device, stock OpenSSL, of HAProxy', stock('up', 'haproxy 16K'), atMost(0.6)),
+        goal('bulk to the visitor, stock OpenSSL, of HAProxy with 256 KiB',
+            stock('down', 'haproxy 256K'), atMost(0.85)),
+        goal('bulk to the device, stock OpenSSL, of HAProxy with 256 KiB',
+            stock('up', 'haproxy 256K'), atMost(0.85)),
+        goal('times less than the Node relay (2.7 of HAProxy)', least(NODE), atLeast(4)),
+        goal('times less than the Go relay (13 of HAProxy)', least(GO), atLeast(20)),
+        goal('bulk with vectorised AES, the worse direction, of HAProxy', both(vector), atMost(0.35)),
+        goal('... times less than the Node relay', leastVector, atLeast(7)),
+    ];
+}
+
+// The dearest of all cells of the matrix to its cheapest.
+function spread(answers) {
+    const rows = answers.filter(({ key }) => key === 'down').flatMap(rowsOf)
+        .filter((row) => row.name === 'rvpn' && row.figure);
+    return rows.length ? Math.max(...rows.map((r) => r.figure)) / Math.min(...rows.map((r) => r.figure))
+        : undefined;
+}
+
+// How far ahead of the best of the others, in one work.  frp is the one with its TLS: without, it
+// has the kernel move bytes from socket to socket, which nobody can who encrypts.
+const isGoal = (name) => !/^(rvpn forwards|frp .* plain)$/.test(name);
+
+function ahead(answers, work) {
+    const rows = answers.filter(({ key }) => key === 'peers').flatMap(rowsOf)
+        .filter((row) => row.work === work && row.ratio && isGoal(row.name));
+    const best = rows.sort((a, b) => a.ratio - b.ratio)[0];
+    return best && { number: best.ratio, name: best.name };
+}
+
+function wallGoal(answers, what, work) {
+    const best = ahead(answers, work);
+    return goal(`${what}: times the best peer${best ? ` (${best.name})` : ''}`, best?.number, atLeast(1));
+}
+
+function fairnessGoal(figure) {
+    const [alone, beside] = ['alone', 'beside 8 down'].map((work) => figure('fairness', work, 'rvpn'));
+    return goal('64-byte requests beside 8 downloads in their tunnel, p99 above alone',
+        alone && beside && beside - alone, atMost(5), ' ms');
+}
+
+export function judge(answers) {
+    const find = (key, work, mine, theirs) =>
+        ratio(answers.find((a) => a.key === key)?.results ?? [], work, mine, theirs);
+    const figure = (key, work, name) => answers.filter((a) => a.key === key).flatMap(rowsOf)
+        .find((row) => row.work === work && row.name === name)?.figure;
+    const works = (key) => questions[key].works.map((words) => words.join(' '));
+    const touched = figure('visitors', works('visitors')[0], 'rvpn');
+    const rate = (work) => {
+        const less = find('handshakes', work, 'openssl', 'rvpn');
+        return less && less * 100;
+    };
+    const metering = works('metering').map((work) => find('metering', work, 'rvpn', 'rvpn unmetered'));
+    const workers = works('workers').map((work) =>
+        find('workers', work, 'rvpn 1 worker', 'rvpn 2 workers'));
+    const after = figure('idle', 'after', 'rvpn idle');
+    return [
+        ...bulkGoals(find),
+        goal('1 to 64 visitors, frames of 1 to 64 KB: dearest to cheapest', spread(answers), atMost(1.3)),
+        goal('small requests at 64, of HAProxy',
+            find('requests', 'ask --visitors 64', 'rvpn', 'haproxy 16K'), atMost(0.85)),
+        goal('small requests at 1000, of HAProxy',
+            find('requests', 'ask --visitors 1000', 'rvpn', 'haproxy 16K'), atMost(0.6)),
+        wallGoal(answers, 'one stream down', 'down'),
+        wallGoal(answers, '64 connections that ask', 'ask --visitors 64'),
+        goal('idle tunnel', figure('idle', '10000 tunnels', 'rvpn idle'), atMost(16), ' KiB'),
+        goal('idle visitor', figure('idle', '9000 visitors', 'rvpn idle'), atMost(2), ' KiB'),
+        goal('new visitors a second and core', touched && 1e6 / touched, atLeast(40_000)),
+        goal('devices: of the rate of OpenSSL alone', rate(works('handshakes')[0]), atLeast(90), ' %'),
+        goal('... with resumption', rate(works('handshakes')[1]), atLeast(90), ' %'),
+        goal('two workers: times the capacity of one',
+            workers.includes(undefined) ? undefined : 2 * Math.min(...workers), atLeast(1.9)),
+        fairnessGoal(figure),
+        goal('metering', worse(...metering) && (worse(...metering) - 1) * 100, atMost(2), ' %'),
+        goal('memory that stays after a load', after === undefined ? undefined : after / 1024,
+            atMost(8), ' MiB'),
+    ];
+}
