@@ -11,6 +11,8 @@ const char *const meter_name[METER_IDS] = {
     [METER_STREAMS] = "streams",
     [METER_STREAMS_OPEN] = "streams_open",
     [METER_STREAMS_REFUSED] = "streams_refused",
+    [METER_QUEUED_TO_DEVICE] = "queued_to_device",
+    [METER_QUEUED_TO_VISITOR] = "queued_to_visitor",
 };
 
 void meter_sum(const struct meter *m, uint64_t sum[METER_IDS])

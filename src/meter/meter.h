@@ -21,9 +21,11 @@ enum meter_id {
     METER_PAYLOAD_DROPPED,    /* of these, what was still queued when the visitor was lost */
     METER_FRAMES_FROM_DEVICE, /* M-PROXY frames */
     METER_FRAMES_TO_DEVICE,
-    METER_STREAMS,         /* opened so far */
-    METER_STREAMS_OPEN,    /* a gauge: open now */
-    METER_STREAMS_REFUSED, /* visitors that were turned away for a limit */
+    METER_STREAMS,          /* opened so far */
+    METER_STREAMS_OPEN,     /* a gauge: open now */
+    METER_STREAMS_REFUSED,  /* visitors that were turned away for a limit */
+    METER_QUEUED_TO_DEVICE, /* gauges: bytes that wait in the relay now */
+    METER_QUEUED_TO_VISITOR,
     METER_IDS
 };
 

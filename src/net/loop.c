@@ -224,6 +224,8 @@ static void mind_memory(struct loop *l)
     enum supply_level before = l->memory.level;
 
     l->memory.told_bytes = supply_tell_memory(l->supply, l->memory.told_bytes, held);
+    l->memory.told_queues =
+        supply_tell_queues(l->supply, l->memory.told_queues, pool_bytes(&l->pool));
     l->memory.level = supply_memory(l->supply, before);
     if (l->memory.level != before && l->on_memory_level)
         l->on_memory_level(l->mailbox.receiver);

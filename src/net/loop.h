@@ -64,6 +64,7 @@ struct loop {
     size_t fixed_bytes; /* what connections cost beside their queues */
     struct {
         size_t told_bytes;   /* to the supply */
+        size_t told_queues;  /* ... of these, in queues */
         size_t peak_bytes;   /* most that was held since memory was last given back */
         size_t lately_bytes; /* most since trim_at_ms was set */
         int64_t trim_at_ms;  /* 0: nothing to give back */

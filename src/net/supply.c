@@ -60,6 +60,18 @@ size_t supply_tell_memory(struct supply *s, size_t told, size_t now)
     return now;
 }
 
+size_t supply_read_queues(const struct supply *s)
+{
+    return s ? atomic_load_explicit(&s->queues, memory_order_relaxed) : 0;
+}
+
+size_t supply_tell_queues(struct supply *s, size_t told, size_t now)
+{
+    if (s && now != told)
+        (void)atomic_fetch_add_explicit(&s->queues, now - told, memory_order_relaxed);
+    return now;
+}
+
 enum supply_level supply_memory(const struct supply *s, enum supply_level before)
 {
     /* Twentieths of the limit, by level. */

@@ -21,6 +21,7 @@ struct supply {
     _Atomic unsigned descriptors;  /* held now */
     _Atomic unsigned settled;      /* ... by who is to stay: devices, and their visitors */
     _Atomic size_t memory;
+    _Atomic size_t queues; /* of that, the chunks of all queues and those that are spare */
 };
 
 /* In this order.  Of descriptors: AMPLE, SHORT when no more than the reserve is left, SPENT. */
@@ -46,8 +47,11 @@ bool supply_may_settle(const struct supply *s);
 unsigned supply_read_descriptors(const struct supply *s);
 size_t supply_read_memory(const struct supply *s);
 
+size_t supply_read_queues(const struct supply *s);
+
 /* A loop that said last that it holds `told` bytes holds `now`.  Returns `now`. */
 size_t supply_tell_memory(struct supply *s, size_t told, size_t now);
+size_t supply_tell_queues(struct supply *s, size_t told, size_t now);
 
 /* How it is with memory, if it was `before` a moment ago: a level is left only some way below
  * where it is entered. */

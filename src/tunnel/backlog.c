@@ -87,6 +87,7 @@ static void count_waiting(struct stream *st, size_t waiting)
 
     s->backlog.bytes += waiting - st->waiting;
     st->waiting = waiting;
+    meter_set(&s->seat.meter, METER_QUEUED_TO_VISITOR, s->backlog.bytes);
     s->backlog.level = next_level(&s->backlog, s->setting->limits.backlog);
     if (s->backlog.level != before)
         session_on_memory(s);

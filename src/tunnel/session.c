@@ -26,6 +26,7 @@ static void count_wire(struct session *s)
     meter_set(&s->seat.meter, METER_WIRE_TO_DEVICE, conn_wire_out(s->conn));
     meter_set(&s->seat.meter, METER_FRAMES_FROM_DEVICE, s->mux.frames_in);
     meter_set(&s->seat.meter, METER_FRAMES_TO_DEVICE, s->mux.frames_out);
+    meter_set(&s->seat.meter, METER_QUEUED_TO_DEVICE, conn_queued(s->conn));
 }
 
 static void set_state(struct session *s, enum session_state next)
@@ -180,6 +181,8 @@ static int write_binary(struct mux *m, const uint8_t *message, size_t len)
 
     if (!err && !conn_is_tls(s->conn)) /* sent by now; TLS tells with on_drain() */
         count_wire(s);
+    else if (!err)
+        meter_set(&s->seat.meter, METER_QUEUED_TO_DEVICE, conn_queued(s->conn));
     return err;
 }
 

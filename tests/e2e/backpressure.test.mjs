@@ -62,6 +62,7 @@ for (const letter of LETTERS)
             const sent = await stalled(() => w.device.sent, 'the device to be held');
             assert.ok(sent > 4 * MIB && sent < BETWEEN_MOST, `${sent} bytes sent`);
             assert.ok(w.relay.rss() - before < RELAY_MOST, `${w.relay.rss() - before} bytes held`);
+            assert.ok((await w.relay.tunnels())[0].queued_to_visitor > 0);
             const other = get(w);
             if (w.device.traits.takesFlow) assert.equal((await other).status, 200);
             body.go();
@@ -69,6 +70,7 @@ for (const letter of LETTERS)
             assert.equal(body.bytes(), BULK);
             assert.equal(body.hash(), patternHash(BULK));
             assert.equal((await other).status, 200);
+            await until(async () => (await w.relay.tunnels())[0].queued_to_visitor === 0, 'none');
         });
 
 for (const letter of LETTERS)
@@ -100,10 +102,12 @@ for (const letter of LETTERS)
             assert.ok(held > MIB && held < BETWEEN_MOST, `${held} bytes taken`);
             assert.ok(w.relay.rss() - before < RELAY_MOST, `${w.relay.rss() - before} bytes held`);
             assert.ok(heard < held);
+            assert.ok((await w.relay.tunnels())[0].queued_to_device > 0);
             w.device.transport.resume();
             await within(upload, 'the upload');
             await until(() => heard === BULK, 'all of it');
             assert.equal(hash.digest('hex'), patternHash(BULK));
+            await until(async () => (await w.relay.tunnels())[0].queued_to_device === 0, 'none');
             visitor.destroy();
         });
 

@@ -41,6 +41,10 @@ static void every_counter_is_there_and_summed_over_the_workers(void **state)
     seat_init(&seat);
     registry_join(registry, &seat);
     meter_add(&seat.meter, METER_STREAMS_OPEN, 3);
+    meter_add(&seat.meter, METER_QUEUED_TO_DEVICE, 5);
+    meter_add(&seat.meter, METER_QUEUED_TO_VISITOR, 7);
+    (void)supply_tell_queues(&supply, 0, 4096);
+    (void)supply_tell_queues(&supply, 4096, 1024);
     text = counts_write(edges);
     assert_non_null(text);
     document = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
@@ -51,6 +55,10 @@ static void every_counter_is_there_and_summed_over_the_workers(void **state)
     assert_string_equal(json_string_value(json_object_get(document, "aes")), "vector");
     assert_int_equal(number_in(document, "tunnels"), 1);
     assert_int_equal(number_in(document, "streams"), 3);
+    assert_int_equal(number_in(document, "queued_to_device"), 5);
+    assert_int_equal(number_in(document, "queued_to_visitor"), 7);
+    assert_int_equal(number_in(document, "memory_queues"), 1024);
+    assert_int_equal(number_in(document, "memory_slabs"), 0);
     refused = json_object_get(document, "refused");
     for (unsigned id = 0; id < TALLY_IDS; id++)
         assert_int_equal(number_in(id < TALLY_REFUSED_FIRST ? document : refused, tally_name[id]),
