@@ -1,6 +1,6 @@
 // Puts the figures of the last run, build/bench/bench.json, into docs/benchmarks.md between its two
 // marks, and its plots into docs/benchmarks/.
-import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { tree } from './process.mjs';
 import { goalLines, tableLines } from './table.mjs';
@@ -22,5 +22,5 @@ writeFileSync(page, [`${before}${FROM}`, '', ...about, ...goalLines(run.goals), 
 
 rmSync(plots, { recursive: true, force: true });
 mkdirSync(plots, { recursive: true });
-for (const file of readdirSync(bench).filter((name) => name.endsWith('.svg')))
-    copyFileSync(path.join(bench, file), path.join(plots, file));
+for (const { key } of run.answers)
+    copyFileSync(path.join(bench, `${key}.svg`), path.join(plots, `${key}.svg`));

@@ -4,6 +4,8 @@ import path from 'node:path';
 import { questions } from './questions.mjs';
 import { rowsOf } from './table.mjs';
 
+const COLOURS = ['#1b6ca8', '#d1495b', '#edae49', '#66a182', '#8d6a9f', '#2e4057', '#f28e2b', '#76b7b2',
+    '#9c755f', '#59a14f', '#b07aa1', '#e15759', '#79706e', '#bab0ac'];
 const quote = (text) => `"${text.replaceAll('"', '')}"`;
 
 function script(answer, file) {
@@ -25,6 +27,7 @@ set style histogram clustered gap 1
 set style fill solid 0.85
 set grid ytics
 set key outside top right
+${COLOURS.map((colour, i) => `set linetype ${i + 1} linecolor rgb "${colour}"`).join('\n')}
 set xtics rotate by -35 noenhanced
 $data << END
 ${data.map((line) => line.join(' ')).join('\n')}
