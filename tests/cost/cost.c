@@ -76,9 +76,8 @@ static void exchange(struct end *visitors, unsigned count, const struct taste *t
 {
     lockstep_turn();
     for (unsigned i = 0; i < count; i++) {
-        const struct device_stream *s = device_await(&device, visitors[i].port, len);
-
-        device_say(&device, s->cid, t->service, bytes, ANSWER);
+        device_await(&device, visitors[i].cid, len);
+        device_say(&device, visitors[i].cid, t->service, bytes, ANSWER);
     }
     device_flush(&device);
     lockstep_turn();
@@ -88,11 +87,9 @@ static void exchange(struct end *visitors, unsigned count, const struct taste *t
 
 static void come(struct end *visitors, unsigned count, const struct taste *t)
 {
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count; i++)
         end_open(&visitors[i]);
-        lockstep_await_connection();
-    }
-    lockstep_turn();
+    lockstep_accept(count);
     for (unsigned i = 0; i < count; i++) {
         end_send(&visitors[i], t->first, t->first_len);
         end_settle(&visitors[i]);
@@ -103,11 +100,8 @@ static void come(struct end *visitors, unsigned count, const struct taste *t)
 /* The device has said all, and so each visitor has. */
 static void go(struct end *visitors, unsigned count)
 {
-    for (unsigned i = 0; i < count; i++) {
-        const struct device_stream *s = device_await(&device, visitors[i].port, 0);
-
-        device_say(&device, s->cid, "end", " ", 1);
-    }
+    for (unsigned i = 0; i < count; i++)
+        device_say(&device, visitors[i].cid, "end", " ", 1);
     device_flush(&device);
     lockstep_turn();
     for (unsigned i = 0; i < count; i++) {
@@ -152,15 +146,12 @@ static void ask(unsigned times, unsigned count, const struct taste *t)
 static void push(unsigned times, unsigned count, size_t frame)
 {
     struct end visitors[AT_ONCE];
-    const struct device_stream *streams[AT_ONCE];
 
     come(visitors, count, &tls);
-    for (unsigned i = 0; i < count; i++)
-        streams[i] = device_await(&device, visitors[i].port, 0);
     lockstep_begin();
     for (unsigned done = 0; done < times; done++) {
         for (size_t at = 0; at < PORTION; at += frame)
-            device_say(&device, streams[at / frame % count]->cid, tls.service, bytes + at, frame);
+            device_say(&device, visitors[at / frame % count].cid, tls.service, bytes + at, frame);
         device_flush(&device);
         lockstep_turn();
         for (unsigned i = 0; i < count; i++)
@@ -183,7 +174,7 @@ static void pull(unsigned times, unsigned count)
         }
         lockstep_turn();
         for (unsigned i = 0; i < count; i++)
-            (void)device_await(&device, visitors[i].port, PORTION / count);
+            device_await(&device, visitors[i].cid, PORTION / count);
     }
     lockstep_end();
     go(visitors, count);

@@ -5,31 +5,37 @@
 #include <stdio.h>
 #include <string.h>
 
+static struct device_stream *stream_of(struct device *d, struct slice cid)
+{
+    for (unsigned i = 0; i < d->stream_count; i++)
+        if (slice_is_text(cid, d->streams[i].cid))
+            return &d->streams[i];
+    return NULL;
+}
+
+static struct device_stream *open_stream(struct device *d, struct slice cid)
+{
+    struct device_stream *s = &d->streams[d->stream_count++];
+
+    if (d->stream_count > DEVICE_STREAMS || cid.len >= sizeof(s->cid))
+        lockstep_fail("a device hears of too many streams");
+    *s = (struct device_stream){.heard = 0};
+    (void)slice_write(cid, s->cid, sizeof(s->cid));
+    return s;
+}
+
 static void hear_head(struct device *d, const struct mproxy_head *head)
 {
-    struct device_stream *s = NULL;
+    struct device_stream *s = stream_of(d, head->cid);
 
     d->now = NULL;
     d->controls += head->kind == MPROXY_CONTROL;
     if (!head->has_cid)
         return;
-    for (unsigned i = 0; i < d->stream_count && !s; i++)
-        if (strlen(d->streams[i].cid) == head->cid.len &&
-            memcmp(d->streams[i].cid, head->cid.ptr, head->cid.len) == 0)
-            s = &d->streams[i];
-    if (!s) {
-        if (d->stream_count == DEVICE_STREAMS || head->cid.len >= sizeof(s->cid))
-            lockstep_fail("a device hears of too many streams");
-        s = &d->streams[d->stream_count++];
-        *s = (struct device_stream){.heard = 0};
-        memcpy(s->cid, head->cid.ptr, head->cid.len);
-    }
     if (head->kind == MPROXY_DATA)
-        d->now = s;
-    else if (head->kind == MPROXY_END)
-        s->ended = true;
+        d->now = s ? s : open_stream(d, head->cid);
     else
-        lockstep_fail("a device is told to pause, or of an error");
+        lockstep_fail("a device is told that a stream has ended, failed or must pause");
 }
 
 static void hear_mproxy(struct device *d, const uint8_t *in, size_t len)
@@ -78,27 +84,15 @@ static void hear(struct device *d, unsigned nth)
         hear_ws(d, bytes, (size_t)got);
 }
 
-static struct device_stream *stream_of(struct device *d, uint16_t port)
+void device_await(struct device *d, const char *cid, size_t len)
 {
-    char cid[72];
-
-    (void)snprintf(cid, sizeof(cid), "IPv4,127.0.0.1,%u", port);
-    for (unsigned i = 0; i < d->stream_count; i++)
-        if (strcmp(d->streams[i].cid, cid) == 0)
-            return &d->streams[i];
-    return NULL;
-}
-
-struct device_stream *device_await(struct device *d, uint16_t port, size_t len)
-{
-    struct device_stream *s = stream_of(d, port);
+    struct device_stream *s = stream_of(d, slice_text(cid));
 
     for (unsigned nth = 0; !s || s->heard < len; nth++) {
         hear(d, nth);
-        s = stream_of(d, port);
+        s = stream_of(d, slice_text(cid));
     }
     s->heard -= len;
-    return s;
 }
 
 void device_forget(struct device *d)
@@ -202,8 +196,7 @@ void device_open(struct device *d, SSL_CTX *context, const char *token)
     mproxy_decoder_init(&d->mproxy, SIZE_MAX, d->mproxy_head);
     d->ssl = SSL_new(context);
     end_open(&d->end);
-    lockstep_await_connection();
-    lockstep_turn();
+    lockstep_accept(1);
     if (!d->ssl || SSL_set_fd(d->ssl, d->end.fd) != 1 ||
         SSL_set_tlsext_host_name(d->ssl, "relay.test") != 1)
         lockstep_fail("no TLS for a device");

@@ -19,7 +19,6 @@
 struct device_stream {
     char cid[72];
     size_t heard; /* bytes, since they were last waited for */
-    bool ended;
 };
 
 struct device {
@@ -51,7 +50,7 @@ void device_say(struct device *d, const char *cid, const char *word, const void 
 /* Sends what was said, and waits until it has arrived.  Then it is for the caller to turn. */
 void device_flush(struct device *d);
 
-/* Waits until `len` more bytes have come for the stream that a visitor's `port` names. */
-struct device_stream *device_await(struct device *d, uint16_t port, size_t len);
+/* Waits until `len` more bytes have come for that stream. */
+void device_await(struct device *d, const char *cid, size_t len);
 
 #endif

@@ -4,17 +4,19 @@
 #ifndef RVPN_TESTS_COST_END_H
 #define RVPN_TESTS_COST_END_H
 
+#include <netinet/in.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct end {
     int fd;
-    uint16_t port;   /* its own */
+    struct sockaddr_in from; /* of which no two are alike, and all are equally long in text */
+    char cid[INET_ADDRSTRLEN + 11];
     uint64_t sent;   /* since it was opened */
     uint64_t before; /* of which the relay has been turned for */
 };
 
-/* Connects; the relay has not accepted yet. */
+/* Connects; lockstep_accept() has the relay accept. */
 void end_open(struct end *e);
 void end_close(struct end *e);
 

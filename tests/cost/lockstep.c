@@ -45,7 +45,7 @@ static struct {
     enum { NOT_COUNTED, COUNTED } counted;
     struct lockstep_counts counts;
     struct {
-        uint16_t port;
+        struct sockaddr_in from;
         int fd;
     } accepted[ACCEPTED_MAX];
     unsigned accepted_count;
@@ -94,18 +94,20 @@ int __wrap_accept4(int fd, struct sockaddr *peer, socklen_t *len, int flags)
         unsigned i = relay.accepted_count++ % ACCEPTED_MAX;
 
         relay.accepted[i].fd = got;
-        relay.accepted[i].port = ntohs(((struct sockaddr_in *)(void *)peer)->sin_port);
+        memcpy(&relay.accepted[i].from, peer, sizeof(relay.accepted[i].from));
     }
     return got;
 }
 
-int lockstep_accepted(uint16_t port)
+int lockstep_accepted(const struct sockaddr_in *from)
 {
-    for (unsigned i = relay.accepted_count, left = ACCEPTED_MAX; i > 0 && left > 0; i--, left--) {
-        if (relay.accepted[(i - 1) % ACCEPTED_MAX].port == port)
-            return relay.accepted[(i - 1) % ACCEPTED_MAX].fd;
+    for (unsigned i = 0; i < relay.accepted_count && i < ACCEPTED_MAX; i++) {
+        const struct sockaddr_in *at = &relay.accepted[i].from;
+
+        if (at->sin_addr.s_addr == from->sin_addr.s_addr && at->sin_port == from->sin_port)
+            return relay.accepted[i].fd;
     }
-    return -1;
+    lockstep_fail("the relay has not accepted a connection");
 }
 
 static void set_counted(unsigned counted)
@@ -149,19 +151,25 @@ void lockstep_wait(unsigned nth)
 {
     if (nth > LOCKSTEP_PATIENCE_MS)
         lockstep_fail("what was sent did not arrive");
-    if (is_ready(relay.worker.loop.epoll_fd))
+    if (is_ready(relay.worker.loop.epoll_fd) || nth > LOCKSTEP_PATIENCE_MS / 100)
         lockstep_turn();
     else
         (void)poll(NULL, 0, nth ? 1 : 0);
 }
 
-void lockstep_await_connection(void)
+/* tcp(7): of a listener, tcpi_unacked says how many wait to be accepted. */
+void lockstep_accept(unsigned count)
 {
-    for (unsigned nth = 0; !is_ready(relay.worker.listeners[0].watch.fd); nth++) {
-        if (nth > LOCKSTEP_PATIENCE_MS)
-            lockstep_fail("no connection arrived");
-        (void)poll(NULL, 0, 1);
+    int listener = relay.worker.listeners[0].watch.fd;
+    struct tcp_info info = {.tcpi_unacked = 0};
+
+    for (unsigned nth = 0; info.tcpi_unacked < count; nth++) {
+        if (nth > LOCKSTEP_PATIENCE_MS ||
+            getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &(socklen_t){sizeof(info)}))
+            lockstep_fail("a connection did not arrive");
+        (void)poll(NULL, 0, nth ? 1 : 0);
     }
+    lockstep_turn();
 }
 
 void lockstep_begin(void)

@@ -13,6 +13,7 @@
 
 #include "auth/claims.h"
 
+#include <netinet/in.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,16 +36,17 @@ uint16_t lockstep_port(void);
 /* Writes a token for `host`. */
 void lockstep_token(const char *host, char *out, size_t size);
 
-/* Waits until a connection can be accepted. */
-void lockstep_await_connection(void);
+/* Waits until so many connections can be accepted, and has the relay accept them. */
+void lockstep_accept(unsigned count);
 
-/* The relay's descriptor of the last connection that came from `port`, or -1. */
-int lockstep_accepted(uint16_t port);
+/* The relay's descriptor of the connection that came from there. */
+int lockstep_accepted(const struct sockaddr_in *from);
 
 /* Turns until nothing is ready any more. */
 void lockstep_turn(void);
 
-/* Waits a moment for the nth time, and turns if that made something ready. */
+/* Waits a moment for the nth time, and turns if that made something ready, or if it may be time
+ * that is waited for. */
 void lockstep_wait(unsigned nth);
 
 /* Turns count from begin to end; then what was counted may be written, as callgrind's next dump. */
