@@ -56,7 +56,7 @@ export const questions = {
         rounds: [5, 3], base: 'openssl', subjects: ['rvpn', 'haproxy 16K', 'openssl'],
         works: [words('handshakes --tunnels 8'), words('handshakes --tunnels 8 --resume')] },
     workers: { title: 'Two workers and one: CPU of all threads', rounds: [5, 3],
-        base: 'rvpn 1 worker', subjects: ['rvpn 2 workers', 'rvpn 1 worker'], unit: 'us or s/GB',
+        base: 'rvpn 1 worker', subjects: ['rvpn 2 workers', 'rvpn 1 worker', 'rvpn 2 workers, 1 core', 'rvpn'], unit: 'us or s/GB',
         better: 'less', figure: (seen) => (seen.requests ? seen.us_per_request : seen.s_per_gb),
         also: (seen) => `${seen.requests ? rate(seen) : gbit(seen)}, busiest thread ${
             Math.round((seen.watched[0].busiest_s / seen.cpu_s) * 100)} %`,

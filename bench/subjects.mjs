@@ -170,6 +170,7 @@ const known = {
     'rvpn unmetered': (name, folder) => startRelay(name, folder, { file: UNMETERED }),
     'rvpn 1 worker': (name, folder) => startRelay(name, folder, { cpus: ALL_CPUS }),
     'rvpn 2 workers': (name, folder) => startRelay(name, folder, { cpus: ALL_CPUS, workers: 2 }),
+    'rvpn 2 workers, 1 core': (name, folder) => startRelay(name, folder, { workers: 2 }),
     'rvpn forwards': forwarding,
     'haproxy 16K': (name, folder) => haproxy(name, folder),
     'haproxy 256K': (name, folder) => haproxy(name, folder, 262144),
