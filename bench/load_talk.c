@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HELLO_HEAD 5U /* of a TLS record: type, version, length */
 #define ANSWER_MAX 65536U
 
 static uint8_t piece[SCRATCH_BYTES];
@@ -195,17 +196,21 @@ static size_t take_pattern(struct talk *t, const uint8_t *in, size_t len)
     return count;
 }
 
-/* A ClientHello is one TLS record here. */
+/* A ClientHello is one TLS record here.  Its head may come in pieces: many visitors that come at
+ * once share records of the tunnel, which end anywhere. */
 static size_t take_hello(struct talk *t, const uint8_t *in, size_t len)
 {
-    size_t count;
+    size_t count = t->skip < len ? t->skip : len;
 
-    if (t->skip == 0)
-        t->skip = len < 5 ? 0 : 5U + ((unsigned)in[3] << 8 | in[4]);
-    if (t->skip == 0)
-        die("a ClientHello in small pieces");
-    count = t->skip < len ? t->skip : len;
+    if (t->hello_at < HELLO_HEAD) {
+        if (t->hello_at >= HELLO_HEAD - 2)
+            t->skip = t->skip << 8 | in[0];
+        t->hello_at++;
+        return 1;
+    }
     t->skip -= (unsigned)count;
+    if (t->skip == 0)
+        t->hello_at = 0;
     return count;
 }
 
@@ -220,7 +225,7 @@ void talk_take(struct talk *t, const uint8_t *in, size_t len)
     while (len) {
         size_t used = len;
 
-        if (t->state == TALK_HEAD && (t->skip || (t->head.len == 0 && in[0] == 0x16)))
+        if (t->state == TALK_HEAD && (t->hello_at || (t->head.len == 0 && in[0] == 0x16)))
             used = take_hello(t, in, len);
         else if (t->state == TALK_HEAD)
             used = take_head(t, in, len);

@@ -31,7 +31,7 @@ struct talk {
     struct talk *chain;       /* of the tunnels' map */
     enum talk_state state;
     bool is_paused;
-    unsigned skip; /* of a ClientHello */
+    unsigned hello_at, skip; /* of a ClientHello: bytes of its record's head, bytes still to come */
     uint64_t seed, at, bytes;
     struct forward *forward; /* to another process, in place of all this */
     struct head head;
