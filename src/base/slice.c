@@ -17,13 +17,15 @@ bool slice_is_text(struct slice s, const char *text)
     return slice_is_equal(s, slice_text(text));
 }
 
-bool slice_is_text_nocase(struct slice s, const char *text)
+bool slice_is_equal_nocase(struct slice a, struct slice b)
 {
-    for (size_t i = 0; i < s.len; i++) {
-        if (text[i] == '\0' || lower(s.ptr[i]) != lower((uint8_t)text[i]))
+    if (a.len != b.len)
+        return false;
+    for (size_t i = 0; i < a.len; i++) {
+        if (a.ptr[i] != b.ptr[i] && lower(a.ptr[i]) != lower(b.ptr[i]))
             return false;
     }
-    return text[s.len] == '\0';
+    return true;
 }
 
 bool slice_has_tail(struct slice s, struct slice tail)

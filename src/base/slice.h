@@ -38,8 +38,14 @@ static inline struct slice slice_from(struct slice s, size_t from)
 bool slice_is_equal(struct slice a, struct slice b);
 bool slice_is_text(struct slice s, const char *text);
 
-/* As slice_is_text(), but A to Z of either side count as a to z. */
-bool slice_is_text_nocase(struct slice s, const char *text);
+/* As slice_is_equal(), but A to Z of either side count as a to z. */
+bool slice_is_equal_nocase(struct slice a, struct slice b);
+
+/* Inline, so that a word of another length costs no call. */
+static inline bool slice_is_text_nocase(struct slice s, const char *text)
+{
+    return s.len == strlen(text) && slice_is_equal_nocase(s, slice_text(text));
+}
 
 /* Whether `s` ends with `tail`. */
 bool slice_has_tail(struct slice s, struct slice tail);

@@ -429,6 +429,26 @@ static void names_targets_and_values_have_the_bytes_that_are_theirs_and_no_other
     try_bytes(value, ALNUM "\t !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\x80");
 }
 
+/* Long values are looked at in words. */
+static void a_long_value_has_the_same_bytes_wherever_they_stand(void **state)
+{
+    static const char text[] = "GET / HTTP/1.1\r\nHost: a\r\nX:vvvvvvvvvvvvvvvvvvvvvvv\r\n\r\n";
+    const size_t len = sizeof(text) - 1;
+    struct http_head head;
+
+    (void)state;
+    for (size_t at = (size_t)(strstr(text, "v") - text); text[at] == 'v'; at++) {
+        for (unsigned c = 0; c < 256; c++) {
+            uint8_t *exact = vector_cut(text, len);
+
+            exact[at] = (uint8_t)c;
+            if ((http_head_parse(exact, len, &head) > 0) != (c == '\t' || (c >= ' ' && c != 127)))
+                fail_msg("byte %u at %zu", c, at);
+            free(exact);
+        }
+    }
+}
+
 static void a_head_ends_at_its_blank_line_whatever_follows(void **state)
 {
     static const char text[] = "GET / HTTP/1.1\r\n" HOST "\r\n\0\xff more";
@@ -549,6 +569,7 @@ int main(void)
         cmocka_unit_test(a_control_byte_is_refused_wherever_it_stands),
         cmocka_unit_test(half_a_line_end_more_or_less_is_refused_wherever_it_stands),
         cmocka_unit_test(names_targets_and_values_have_the_bytes_that_are_theirs_and_no_others),
+        cmocka_unit_test(a_long_value_has_the_same_bytes_wherever_they_stand),
         cmocka_unit_test(a_head_ends_at_its_blank_line_whatever_follows),
         cmocka_unit_test(fields_are_at_most_a_hundred),
         cmocka_unit_test(a_head_is_at_most_64_kib),
