@@ -140,10 +140,13 @@ void tls_feed(struct tls *t, const uint8_t *bytes, size_t len)
     t->in_len = len;
 }
 
+/* Before 3.0.14 SSL_free_buffers() freed a record's head too, of which OpenSSL still waits for the
+ * body (CVE-2024-4741). */
 static void release_buffers(struct tls *t)
 {
     (void)SSL_set_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS);
-    (void)SSL_free_buffers(t->ssl);
+    if (t->head_len == 0)
+        (void)SSL_free_buffers(t->ssl);
 }
 
 ssize_t tls_take(struct tls *t, uint8_t *out, size_t size)
