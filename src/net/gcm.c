@@ -150,10 +150,19 @@ void gcm_free(struct gcm *g)
     slab_free(g);
 }
 
+/* What the IV was is no good any more: nothing is sealed under a part of it, or under one that a
+ * record has brought. */
+static void forget_iv(struct gcm *g)
+{
+    g->phase = PHASE_NO_IV;
+    g->has_record_iv = false;
+    g->expects_record = false;
+}
+
 void gcm_turn(struct gcm *g, enum gcm_way way)
 {
     if (g->way != way)
-        g->phase = PHASE_NO_IV;
+        forget_iv(g);
     g->way = way;
 }
 
@@ -176,7 +185,7 @@ int gcm_set_iv_len(struct gcm *g, size_t len)
     if (len < 1 || len > GCM_IV_MAX)
         return -EINVAL;
     if (len != g->iv_len)
-        g->phase = PHASE_NO_IV;
+        forget_iv(g);
     g->iv_len = (uint8_t)len;
     return 0;
 }

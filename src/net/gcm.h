@@ -33,7 +33,7 @@ struct gcm *gcm_new(size_t key_len);
 struct gcm *gcm_dup(const struct gcm *g);
 void gcm_free(struct gcm *g);
 
-/* A turn or a new key ends a message that is under way. */
+/* A turn or a new key ends a message that is under way; a turn, or another length, an IV. */
 void gcm_turn(struct gcm *g, enum gcm_way way);
 int gcm_set_key(struct gcm *g, const uint8_t *key, size_t len);
 int gcm_set_iv_len(struct gcm *g, size_t len);

@@ -628,6 +628,29 @@ static void each_record_of_tls_1_2_has_a_nonce_of_its_own(void **state)
     ERR_clear_error();
 }
 
+static void no_nonce_of_a_record_is_lost_to_another_use(void **state)
+{
+    struct message m = random_message(16, 13, 0);
+    uint8_t record[50] = {0};
+    int given;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        EVP_CIPHER_CTX *c = start_records(OURS, &m, 1);
+
+        assert_int_equal(crypt_record(c, record, sizeof(record), &given), 1);
+        if (i == 0) { /* a part of it would stay the same */
+            assert_int_equal(EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_IVLEN, 8, NULL), 1);
+        } else { /* a record that is opened brings its own */
+            assert_int_equal(EVP_CipherInit_ex(c, NULL, NULL, NULL, NULL, 0), 1);
+            assert_int_equal(EVP_CipherInit_ex(c, NULL, NULL, NULL, NULL, 1), 1);
+        }
+        assert_int_equal(crypt_record(c, record, sizeof(record), &given), 0);
+        EVP_CIPHER_CTX_free(c);
+    }
+    ERR_clear_error();
+}
+
 static void a_broken_record_of_tls_1_2_is_wiped(void **state)
 {
     static const uint8_t zero[1000];
@@ -758,6 +781,7 @@ int main(void)
         cmocka_unit_test(a_key_that_is_let_go_is_wiped),
         cmocka_unit_test(records_of_tls_1_2_are_as_openssl_has_them),
         cmocka_unit_test(each_record_of_tls_1_2_has_a_nonce_of_its_own),
+        cmocka_unit_test(no_nonce_of_a_record_is_lost_to_another_use),
         cmocka_unit_test(a_broken_record_of_tls_1_2_is_wiped),
         cmocka_unit_test(records_of_tls_1_2_that_cannot_be_are_refused),
         cmocka_unit_test(what_it_says_of_itself_is_what_openssl_says),
