@@ -57,9 +57,12 @@ void map_init(struct map *m)
     *m = (struct map){0};
 }
 
-/* Many maps never have a key: each idle tunnel has two of them. */
+/* Many maps never have a key: each idle tunnel has two of them.  A map that is empty again keeps
+ * its seed: that of a tunnel's streams is whenever the only visitor has gone. */
 static void draw_seed(struct map *m)
 {
+    if (m->seed[0] | m->seed[1])
+        return;
     /* Without entropy the seed is the map's address: weaker, never fatal. */
     if (getrandom(m->seed, sizeof(m->seed), GRND_NONBLOCK) != (ssize_t)sizeof(m->seed))
         m->seed[0] = (uint64_t)(uintptr_t)m;

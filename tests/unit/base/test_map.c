@@ -73,6 +73,7 @@ static void a_second_value_takes_the_place_of_the_first(void **state)
 static void two_maps_place_one_key_under_different_seeds(void **state)
 {
     struct map a, b;
+    uint64_t seed[2];
 
     (void)state;
     map_init(&a);
@@ -81,6 +82,10 @@ static void two_maps_place_one_key_under_different_seeds(void **state)
     assert_int_equal(map_put(&a, slice_text("x"), &a), 0);
     assert_int_equal(map_put(&b, slice_text("x"), &b), 0);
     assert_memory_not_equal(a.seed, b.seed, sizeof(a.seed));
+    memcpy(seed, a.seed, sizeof(seed));
+    assert_ptr_equal(map_remove(&a, slice_text("x")), &a);
+    assert_int_equal(map_put(&a, slice_text("x"), &a), 0);
+    assert_memory_equal(a.seed, seed, sizeof(seed)); /* drawn once */
     map_fini(&a);
     map_fini(&b);
 }
