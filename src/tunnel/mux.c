@@ -60,11 +60,12 @@ static size_t data_head_len(const struct mux_stream *ms, size_t len)
 size_t mux_fit(const struct mux_stream *ms, size_t room, size_t begun, size_t unit)
 {
     size_t head_len = data_head_len(ms, room);
-    size_t over = (begun + head_len + room) % unit;
+    size_t over = (begun + head_len + room) % unit, saved;
 
     if (begun + head_len + room < unit || over > room / 2)
         return room;
-    return room - over + head_len - data_head_len(ms, room - over);
+    saved = head_len - data_head_len(ms, room - over); /* a shorter frame has shorter heads */
+    return saved < over ? room - over + saved : room;
 }
 
 int mux_write_data(struct mux *m, struct mux_stream *ms, uint8_t *bytes, size_t len)

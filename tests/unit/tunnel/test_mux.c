@@ -211,6 +211,10 @@ static void what_fits_ends_where_a_unit_does(void **state)
         assert_int_equal(mux_write_data(&mux, &ms, bytes + LOOP_HEADROOM, len), 0);
         assert_int_equal((begun + written_len) % unit, 0);
     }
+    /* Where a few bytes less make the heads shorter by more. */
+    for (size_t room = 65450; room < 65550; room++)
+        for (size_t begun = 16300; begun < unit; begun++)
+            assert_true(mux_fit(&ms, room, begun, unit) <= room);
     assert_int_equal(mux_fit(&ms, 4096, 0, unit), 4096);
     assert_int_equal(mux_fit(&ms, 4096, 16300, unit), 4096);
     mux_remove(&mux, &ms);
