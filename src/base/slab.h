@@ -21,9 +21,9 @@
 #define SLAB_MAX 8192U
 #define SLAB_BOARD 131072U
 
-/* Sets `space` bytes of addresses aside, a multiple of SLAB_BOARD; they cost nothing until they are
- * used.  Main thread, once, before anything else is called.  Returns 0; -ENOMEM and all stays in
- * the heap. */
+/* Sets `space` bytes of addresses aside, in whole boards; they cost nothing until they are used.
+ * Main thread, once, before anything else is called.  Returns 0; -ENOMEM and all stays in the heap.
+ */
 int slab_start(size_t space);
 
 /* Aligned for anything.  zalloc: all zero.  resize: as realloc(3), but `size` is not 0. */

@@ -5,8 +5,6 @@
 #include "edge/front.h"
 #include "edge/refuse.h"
 
-#include <stdlib.h>
-
 #define CALM_MS 1000 /* nobody has waited for this long: the crowd is over */
 #define HELLO_MAX                                                                                  \
     16384U /* what one who waits may have sent; there is nothing to say before we do */

@@ -9,7 +9,6 @@
 #include "edge/visitor_body.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 static const struct conn_ops visitor_ops;

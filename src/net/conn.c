@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <netinet/tcp.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 void conn_set_interest(struct conn *c)

@@ -26,9 +26,9 @@ enum phase {
     PHASE_SEALED /* as NO_IV; `tag` is that of the last message */
 };
 
-/* What is computed from a key takes a kilobyte, as much as a whole message of an idle connection is
- * worth; so each thread keeps that of the keys it has used lately, and computes it again for
- * others. Keys get their places in turn: the two of a connection do not meet. */
+/* What is computed from a key takes a kilobyte, more than all else here, and an idle connection has
+ * no use for it: each thread keeps that of the keys it has used lately, and computes it again for
+ * others.  Keys get their places in turn: the two of a connection do not meet. */
 struct schedule {
     _Alignas(VAES_KEY_ALIGNMENT) uint8_t key[VAES_KEY_SIZE];
     size_t raw_len; /* 0: empty */
@@ -150,8 +150,7 @@ void gcm_free(struct gcm *g)
     slab_free(g);
 }
 
-/* What the IV was is no good any more: nothing is sealed under a part of it, or under one that a
- * record has brought. */
+/* So that nothing is sealed under a part of it, or under one that a record has brought. */
 static void forget_iv(struct gcm *g)
 {
     g->phase = PHASE_NO_IV;

@@ -9,8 +9,9 @@
  *
  * Threads: a struct belongs to one thread at a time.
  * Memory:  gcm_free() cleanses, what its own thread has computed from the key included.  Nothing is
- * allocated per message unless its AAD is the longest. Errors:  0; -EINVAL for an argument, -EPROTO
- * for what may not follow, -EBADMSG for a wrong tag, -ENOMEM.
+ *          allocated per message unless its AAD is the longest yet.
+ * Errors:  0; -EINVAL for an argument, -EPROTO for what may not follow, -EBADMSG for a wrong tag,
+ *          -ENOMEM.
  */
 #ifndef RVPN_NET_GCM_H
 #define RVPN_NET_GCM_H

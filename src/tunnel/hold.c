@@ -3,8 +3,6 @@
 #include "base/slab.h"
 #include "proto/http_body.h"
 
-#include <stdlib.h>
-
 #define RECORD_HEAD 5U       /* RFC 8446 5.1: type, version, length */
 #define APPLICATION_DATA 23U /* before the handshake is done: early data (RFC 8446 4.2.10) */
 

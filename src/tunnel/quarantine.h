@@ -26,9 +26,11 @@ void quarantine_fini(struct quarantine *q);
 
 /* Keeps `key` out of use for QUARANTINE_MS.  Out of memory it is let go at once. */
 void quarantine_add(struct quarantine *q, const struct mproxy_key *key, int64_t now_ms);
+
 /* Forgets those whose time is over; to be called now and then, if no others come. */
 void quarantine_release_due(struct quarantine *q, int64_t now_ms);
 
+/* Whether `key` must not be given out now. */
 bool quarantine_has(struct quarantine *q, const struct mproxy_key *key, int64_t now_ms);
 
 #endif

@@ -7,7 +7,6 @@
 #include "tunnel/tenure.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #define ANSWERS_MAX 262144U          /* to the device's own frames, above tunnel.high */
 #define ANSWERS_UNTRUSTED_MAX 16384U /* ... and in all to one without a token */

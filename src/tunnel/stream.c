@@ -9,7 +9,6 @@
 #include "tunnel/session.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 const char *const stream_service_name[] = {
     [STREAM_HTTP] = "http",
