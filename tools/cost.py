@@ -173,8 +173,11 @@ def main(argv):
     recorded = json.loads(RECORDED.read_text(encoding="utf-8")) if RECORDED.exists() else {}
     if not shutil.which("valgrind"):
         return skip(recorded, "there is no valgrind")
-    if subprocess.run(["cmake", "--build", BUILD, "--target", PROGRAM.name], cwd=TREE,
-                      stdout=subprocess.DEVNULL, check=False).returncode:
+    built = subprocess.run(["cmake", "--build", BUILD, "--target", PROGRAM.name], cwd=TREE,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                           errors="replace", check=False)
+    if built.returncode:
+        print(built.stdout)
         return 1
     here = conditions()
     works = [(name, rounded(figures), more) for name, figures, more in measure()]

@@ -31,6 +31,8 @@ void *__real_memcpy(void *to, const void *from, size_t len);
 void *__wrap_memcpy(void *to, const void *from, size_t len);
 void *__real_memmove(void *to, const void *from, size_t len);
 void *__wrap_memmove(void *to, const void *from, size_t len);
+void *__wrap___memcpy_chk(void *to, const void *from, size_t len, size_t room);
+void *__wrap___memmove_chk(void *to, const void *from, size_t len, size_t room);
 
 static struct {
     struct config *config;
@@ -84,6 +86,21 @@ void *__wrap_memmove(void *to, const void *from, size_t len)
 {
     relay.counts.copied += relay.counted == COUNTED ? len : 0;
     return __real_memmove(to, from, len);
+}
+
+/* What _FORTIFY_SOURCE makes of those where it knows the room. */
+void *__wrap___memcpy_chk(void *to, const void *from, size_t len, size_t room)
+{
+    if (len > room)
+        abort();
+    return __wrap_memcpy(to, from, len);
+}
+
+void *__wrap___memmove_chk(void *to, const void *from, size_t len, size_t room)
+{
+    if (len > room)
+        abort();
+    return __wrap_memmove(to, from, len);
 }
 
 int __wrap_accept4(int fd, struct sockaddr *peer, socklen_t *len, int flags)

@@ -4,7 +4,7 @@
  * The relay is the real one: its configuration, edge, loop and sockets.  What would make two runs
  * differ is taken from it: the clock goes on by a millisecond a turn, maps have a fixed seed, and a
  * turn begins when all that was sent to the relay has arrived.  Link with --wrap for epoll_wait,
- * accept4, getrandom, clock_now_ms, clock_now_ns, memcpy and memmove.
+ * accept4, getrandom, clock_now_ms, clock_now_ns, and what copies.
  *
  * Errors:  what fails ends the program, with a line that says what.
  */
