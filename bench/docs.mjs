@@ -2,6 +2,7 @@
 // marks, and its plots into docs/benchmarks/.
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { judge } from './goals.mjs';
 import { tree } from './process.mjs';
 import { goalLines, tableLines } from './table.mjs';
 
@@ -17,7 +18,7 @@ const tables = run.answers.flatMap((answer) =>
     [...tableLines(answer), '', `![${answer.key}](benchmarks/${answer.key}.svg)`]);
 const text = readFileSync(page, 'utf8');
 const [before, after] = [text.split(FROM)[0], text.split(TO)[1]];
-writeFileSync(page, [`${before}${FROM}`, '', ...about, ...goalLines(run.goals), ...tables, '',
+writeFileSync(page, [`${before}${FROM}`, '', ...about, ...goalLines(judge(run.answers)), ...tables, '',
     `${TO}${after}`].map((line) => line.trimEnd()).join('\n') + (after.endsWith('\n') ? '\n' : ''));
 
 rmSync(plots, { recursive: true, force: true });

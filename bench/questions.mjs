@@ -81,7 +81,7 @@ export const questions = {
     idle: { title: 'Idle: memory for each, and CPU of them all', rounds: [1, 1], unit: 'KiB',
         better: 'less', figure: (seen) => seen.kib, subjects: ['rvpn idle'], base: 'rvpn idle',
         also: (seen) => seen.text, measure: holdIdle,
-        works: [words('10000 tunnels'), words('9000 visitors'), words('after')] },
+        works: [words('10000 tunnels'), words('9000 visitors'), words('after'), words('after bulk')] },
     peers: { title: 'Beside other tunnels, nobody bound to a core: wall clock', rounds: [5, 2],
         unit: 'Gbit/s or 1000/s', better: 'more', base: 'rvpn forwards', releases: true,
         subjects: ['rvpn forwards', ...peers.map((peer) => peer.name)],

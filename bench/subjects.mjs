@@ -204,8 +204,8 @@ export async function stopSubject(name) {
 
 // A tunnel's client is no part of its relay's figures; its own stand beside them.
 function splitCpu(seen, { pids, clients }) {
-    if (!clients) return seen;
     if (!seen.requests && !seen.down && !seen.up) throw new Error('nothing came through');
+    if (!clients) return seen;
     const relay = seen.watched.filter(({ pid }) => pids.includes(pid));
     const share = relay.reduce((sum, one) => sum + one.cpu_s, 0) / seen.cpu_s;
     const of = (whole, part) => (whole === undefined ? undefined : whole * part);

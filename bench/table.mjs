@@ -35,7 +35,8 @@ export function rowsOf({ key, results }) {
             most: Math.max(...figures), also: question.also(middle.seen),
             ratio: ratio(results, work, question.subjects[0], name),
             toBase: ratio(results, work, name, question.base), rss: rssOf(middle),
-            failed: mine.length - good.length }];
+            failed: mine.length - good.length,
+            errors: good.reduce((sum, { seen }) => sum + (seen.errors ?? 0), 0) }];
     }));
 }
 
@@ -46,12 +47,15 @@ function pad(rows) {
         ...rows.slice(1).map(line)];
 }
 
+const told = (count, what) => (count ? `, ${count} ${what}` : '');
+
 export function tableLines(answer) {
     const question = questions[answer.key];
     const rows = rowsOf(answer);
     const cells = rows.map((row) => (row.why ? [row.work, row.name, '-', '', '', '', row.why, '']
         : [row.work, row.name, digits(row.figure), `${digits(row.least)} to ${digits(row.most)}`,
-            digits(row.toBase), digits(row.ratio), row.also + (row.failed ? `, ${row.failed} failed` : ''),
+            digits(row.toBase), digits(row.ratio), row.also + told(row.failed, 'failed') +
+            told(row.errors, 'connections lost'),
             row.rss ? row.rss.toFixed(0) : '']));
     const how = question.measure ? `bench/run.sh bench ${answer.key}`
         : "bench/run.sh one 'SUBJECT' WORK";
@@ -67,7 +71,7 @@ function commandsOf(rows) {
 }
 
 export function goalLines(goals) {
-    const cells = goals.map((goal) => [goal.what, goal.target, goal.figure, goal.isMet ? 'met' : 'not met']);
+    const cells = goals.map((goal) => [goal.what, goal.target, goal.figure, goal.verdict]);
     return ['', '### Goals', '', ...pad([['what', 'target', 'figure', 'met'], ...cells]), '',
         `goals met: ${goals.filter((goal) => goal.isMet).length} of ${goals.length}`];
 }

@@ -4,8 +4,9 @@
  * meter_name, "names": [{"host" or "port", "subject", the counters}]}],
  *  "counts": {"tunnels", "names", "away"}, "next": only if there are more}
  *
- * One page of it at a time, so that a worker's turn and the registry's lock are never held for
- * long, however many tunnels there are: `next` is the `after` of the next page.
+ * One page of it at a time, so that a worker's turn and the registry's lock are not held for long
+ * where there are many tunnels: those before the page cost a step each.  `next` is the `after` of
+ * the next page.
  *
  * Counters are read one by one while their owners go on counting: two of them need not be of the
  * same moment.
