@@ -33,6 +33,7 @@ process.on('exit', () => {
     children.forEach((child) => child.kill('SIGKILL'));
     rmSync(folder, { recursive: true, force: true });
 });
+for (const name of ['SIGINT', 'SIGTERM']) process.on(name, () => process.exit(1));
 
 async function startRelay(command, i) {
     const [binary, ...flags] = command.split(' ');

@@ -37,6 +37,7 @@ LogLevel ERROR
 // A folder with sshd and keys in it that `user` may read.
 function place(home) {
     const folder = mkdtempSync(path.join(tmpdir(), 'rvpn-sshd-'));
+    process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
     for (const name of ['host', 'key'])
         execFileSync('ssh-keygen',
             ['-q', '-t', 'ed25519', '-N', '', '-f', path.join(folder, name)]);
