@@ -583,7 +583,7 @@ static int crypt_record(EVP_CIPHER_CTX *c, uint8_t *record, size_t len, int *giv
 static void records_of_tls_1_2_are_as_openssl_has_them(void **state)
 {
     static uint8_t record[16384 + 24];
-    int given;
+    int given = 0;
 
     (void)state;
     for (size_t row = 0; row < 4; row++) {
@@ -610,7 +610,7 @@ static void each_record_of_tls_1_2_has_a_nonce_of_its_own(void **state)
     EVP_CIPHER_CTX *c = start_records(OURS, &m, 1);
     uint8_t record[50] = {0};
     uint64_t last = 0;
-    int given;
+    int given = 0;
 
     (void)state;
     for (unsigned i = 0; i < 1000; i++) {
@@ -632,7 +632,7 @@ static void no_nonce_of_a_record_is_lost_to_another_use(void **state)
 {
     struct message m = random_message(16, 13, 0);
     uint8_t record[50] = {0};
-    int given;
+    int given = 0;
 
     (void)state;
     for (int i = 0; i < 2; i++) {
@@ -657,7 +657,7 @@ static void a_broken_record_of_tls_1_2_is_wiped(void **state)
     struct message m = random_message(16, 13, 0);
     EVP_CIPHER_CTX *seals = start_records(OURS, &m, 1), *opens = start_records(OURS, &m, 0);
     uint8_t record[1024] = {0};
-    int given;
+    int given = 0;
 
     (void)state;
     for (size_t at = 0; at < sizeof(record); at += 31) {
@@ -677,7 +677,7 @@ static void records_of_tls_1_2_that_cannot_be_are_refused(void **state)
     struct message m = random_message(16, 13, 0);
     EVP_CIPHER_CTX *c = start_records(OURS, &m, 0);
     uint8_t record[64] = {0}, head[13] = {0, 0, 0, 0, 0, 0, 0, 0, 23, 3, 3, 0, 64};
-    int given;
+    int given = 0;
 
     (void)state;
     for (size_t len = 0; len < 24; len++)
