@@ -198,6 +198,12 @@ scenario('GET /api/tunnels needs an admin token and shows nothing secret', async
     assert.ok([401, 403].includes((await ask(w.token)).status), 'a device\'s token is no admin\'s');
     assert.equal((await w.relay.fetch(`/api/tunnels?access_token=${w.relay.adminToken()}`)).status,
         401, 'no admin token in a URL');
+    const page = (query) => w.relay.fetch(`/api/tunnels?${query}`,
+        { headers: { Authorization: `Bearer ${w.relay.adminToken()}` } });
+    assert.equal(JSON.parse((await page('after=0')).body).tunnels.length, 1);
+    assert.deepEqual(JSON.parse((await page('after=1000000')).body).tunnels, []);
+    for (const query of ['after=', 'after=x', 'after=-1', 'after=1&x', 'before=1'])
+        assert.equal((await page(query)).status, 400, query);
     const answer = await ask(w.relay.adminToken());
     assert.equal(answer.status, 200);
     assert.match(answer.headers['content-type'], /^application\/json/);
