@@ -10,7 +10,7 @@ import path from 'node:path';
 import { judge } from './goals.mjs';
 import { drawAll } from './plot.mjs';
 import { machine, tree } from './process.mjs';
-import { questions } from './questions.mjs';
+import { HEAD_ROUNDS, questions } from './questions.mjs';
 import { measure, stopSubject, subject } from './subjects.mjs';
 import { goalLines, tableLines } from './table.mjs';
 
@@ -38,10 +38,12 @@ async function askAll(question, work, round, tell) {
 async function ask(key) {
     const question = questions[key];
     const results = [];
-    const rounds = question.rounds[kind === 'quick' ? 1 : 0];
+    const quick = kind === 'quick' ? 1 : 0;
+    const rounds = question.rounds[quick];
+    const isAsked = (work, round) => round < rounds || work.join(' ') === question.head;
     const from = performance.now();
-    for (let round = 0; round < rounds; round++)
-        for (const work of question.works)
+    for (let round = 0; round < Math.max(rounds, question.head ? HEAD_ROUNDS[quick] : 0); round++)
+        for (const work of question.works.filter((one) => isAsked(one, round)))
             await askAll(question, work, round, (result) => results.push(result));
     if (question.releases)
         for (const name of question.subjects) if (name !== 'rvpn') await stopSubject(name);

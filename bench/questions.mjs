@@ -6,6 +6,7 @@
 //   subjects, base        `base` is whom the first one's ratios are of
 //   works                 words after --work, as bench/run.sh one takes them
 //   rounds                [of make bench, of make bench-quick]
+//   head                  the work that goals are about: it has HEAD_ROUNDS, if those are more
 //   skips(subject, work)  what is not measured
 //   measure               in place of one run of the load
 import { askBeside } from './fairness.mjs';
@@ -30,15 +31,16 @@ const isOne = (work) => !work.includes('--visitors') || work[work.indexOf('--vis
 
 export const HEAD_DOWN = 'down --visitors 1 --frame 16384';
 export const HEAD_UP = 'up --visitors 1';
+export const HEAD_ROUNDS = [9, 5];
 
 export const questions = {
-    down: { ...bulk, title: 'Bulk to the visitor: CPU of the relay', rounds: [5, 3],
+    down: { ...bulk, title: 'Bulk to the visitor: CPU of the relay', rounds: [5, 2], head: HEAD_DOWN,
         works: VISITORS.flatMap((visitors) =>
             each(FRAMES, (frame) => `down --visitors ${visitors} --frame ${frame}`)),
         skips: (name, work) => !name.startsWith('rvpn') && !isUsual(work) && !isOne(work) ||
             (name.startsWith('nginx') || name.includes('256K') || name.includes('stock')) &&
             !isUsual(work) || name.startsWith('nginx') && !isOne(work) },
-    up: { ...bulk, title: 'Bulk to the device: CPU of the relay', rounds: [5, 3],
+    up: { ...bulk, title: 'Bulk to the device: CPU of the relay', rounds: [5, 3], head: HEAD_UP,
         works: each(VISITORS, (visitors) => `up --visitors ${visitors}`),
         skips: (name, work) => name.startsWith('nginx') && !isOne(work) },
     messages: { ...perGb, title: 'A frame as two WebSocket messages, as clients from 0.20 on send it',
