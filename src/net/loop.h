@@ -25,7 +25,7 @@
 #include <stdint.h>
 
 #define LOOP_CIPHER_BYTES 262144U /* one recv() of a TLS connection */
-#define LOOP_PLAIN_BYTES 1048576U /* what one wake-up of a TLS connection decrypts at most */
+#define LOOP_PLAIN_BYTES 2359296U /* what one wake-up decrypts at most, and one recv() more */
 #define LOOP_HEADROOM 512U        /* writable bytes in front of the plain scratch */
 
 enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_HANGUP = 4 };

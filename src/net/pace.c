@@ -9,7 +9,7 @@ void pace_begin(struct pace *p, unsigned ready, int64_t now_ns)
 {
     p->ready = ready;
     p->from_ns = now_ns;
-    p->share = PACE_BYTES / (ready ? ready : 1);
+    p->share = ready > 1 ? PACE_BYTES / ready : PACE_ALONE_BYTES;
     if (p->share < PACE_SHARE_MIN)
         p->share = PACE_SHARE_MIN;
 }

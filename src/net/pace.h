@@ -15,10 +15,11 @@
 
 #define PACE_EVENTS_MAX 256U
 #define PACE_EVENTS_MIN 8U
-#define PACE_BYTES 1048576U   /* read in one turn, by all together */
-#define PACE_SHARE_MIN 65536U /* ... but so much by each */
-#define PACE_SLOW_NS 2000000  /* a turn that takes longer is too long */
-#define PACE_QUICK_NS 1000000 /* ... and after a shorter one there may be more in the next */
+#define PACE_BYTES 1048576U       /* read in one turn, by all together */
+#define PACE_SHARE_MIN 65536U     /* ... but so much by each */
+#define PACE_ALONE_BYTES 2097152U /* ... and so much by one alone whose owner has room for it */
+#define PACE_SLOW_NS 2000000      /* a turn that takes longer is too long */
+#define PACE_QUICK_NS 1000000     /* ... and after a shorter one there may be more in the next */
 
 struct pace {
     unsigned events; /* at most so many in the next turn */

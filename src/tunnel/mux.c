@@ -223,8 +223,10 @@ void mux_deliver(struct mux *m)
 {
     struct lane *lane;
 
-    while ((lane = gather_next(m->gather)))
+    while ((lane = gather_next(m->gather))) {
         deliver_lane(m, lane);
+        m->delivered++;
+    }
 }
 
 /* The device sends data for a stream we do not have: tell it, so that it closes its local

@@ -61,6 +61,7 @@ struct mux {
     uint8_t *control; /* a control message that is not all here yet, or NULL */
     size_t control_len;
     uint64_t frames_in, frames_out;
+    unsigned delivered;    /* lanes, by mux_deliver(); the owner sets it back */
     uint16_t silent_opens; /* the port of the stream that never was; see the .c file */
     int64_t now_ms;        /* the owner sets it before mux_feed(), _trim(), _add(), _remove() */
 };

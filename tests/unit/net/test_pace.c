@@ -24,9 +24,11 @@ static void one_alone_may_read_all_and_many_share(void **state)
 {
     (void)state;
     pace_begin(&p, 0, 0);
-    assert_int_equal(p.share, PACE_BYTES);
+    assert_int_equal(p.share, PACE_ALONE_BYTES);
     pace_begin(&p, 1, 0);
-    assert_int_equal(p.share, PACE_BYTES);
+    assert_int_equal(p.share, PACE_ALONE_BYTES);
+    pace_begin(&p, 2, 0);
+    assert_int_equal(p.share, PACE_BYTES / 2);
     pace_begin(&p, 8, 0);
     assert_int_equal(p.share, PACE_BYTES / 8);
     pace_begin(&p, 256, 0);
