@@ -105,9 +105,11 @@ static int compare(const void *a, const void *b)
 
 static void print_times(void)
 {
+    const uint32_t *half = &times[time_count / 2], *most = &times[(size_t)time_count * 99 / 100];
+
     qsort(times, time_count, sizeof(times[0]), compare);
-    (void)printf(",\"p50_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f", times[time_count / 2] / 10.0,
-                 times[(size_t)time_count * 99 / 100] / 10.0, times[time_count - 1] / 10.0);
+    (void)printf(",\"p50_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f", *half / 10.0, *most / 10.0,
+                 times[time_count - 1] / 10.0);
 }
 
 /* What the thread used that used most meanwhile. */

@@ -129,7 +129,7 @@ static void keep_rest(struct link *l, const uint8_t *bytes, size_t len)
         l->rest_len -= l->rest_at;
         l->rest_at = 0;
     }
-    if (l->rest_len + len > l->rest_room) {
+    if (!l->rest || l->rest_len + len > l->rest_room) {
         l->rest_room = l->rest_len + len;
         if (!(l->rest = realloc(l->rest, l->rest_room)))
             die("memory");

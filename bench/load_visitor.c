@@ -88,6 +88,7 @@ static size_t write_hello(const struct visitor *v, uint8_t *out)
     static uint8_t hello[2048];
     static size_t len, at;
     char name[NAME_SIZE];
+    size_t name_len;
 
     if (len == 0) {
         name_write(0, name);
@@ -95,7 +96,8 @@ static size_t write_hello(const struct visitor *v, uint8_t *out)
         at = (size_t)((uint8_t *)memmem(hello, len, name, strlen(name)) - hello);
     }
     name_write(v->name, name);
-    memcpy(hello + at, name, strlen(name));
+    name_len = strlen(name);
+    memcpy(hello + at, name, name_len);
     memcpy(out, hello, len);
     return len;
 }
@@ -112,7 +114,8 @@ static void ask(struct visitor *v, bool is_first)
     if (is_first) {
         static uint32_t serial;
 
-        v->seed = ++serial * UINT32_C(2654435761);
+        serial += UINT32_C(2654435761); /* odd: no two are the same */
+        v->seed = serial;
     }
     len += write_request(v, (char *)scratch + len);
     if (!is_first || v->work != WORK_SHORT)
