@@ -16,8 +16,9 @@
 #include <sys/socket.h>
 
 #define OUT_BYTES (1U << 20)
-#define OUT_SLACK (128U << 10) /* the longest frame, encrypted */
-#define OPENING_MAX 64U        /* at once, but for handshakes */
+#define OUT_SLACK (128U << 10)       /* the longest frame, encrypted */
+#define OPEN_NS INT64_C(20000000000) /* the next of them, at most */
+#define OPENING_MAX 64U              /* at once, but for handshakes */
 
 /* Of the link whose turn it is: ciphertext that has come, and what is to be sent. */
 static uint8_t in[SCRATCH_BYTES];
@@ -367,6 +368,7 @@ void links_open(void)
     unsigned wanted = options.far == FAR_LEGS && options.work != WORK_HANDSHAKES
                           ? options.visitors + options.besides
                           : options.tunnels;
+    int64_t heard_ns = now_ns();
 
     start_tls();
     if (options.far == FAR_SERVICE) {
@@ -376,11 +378,16 @@ void links_open(void)
     }
     if (options.far == FAR_NONE)
         return;
-    for (unsigned dialled = 0; links_open_count < wanted;) {
+    for (unsigned dialled = 0, open = 0; links_open_count < wanted;) {
         for (; dialled < wanted && opening < OPENING_MAX; opening++)
             dial_link(dialled++);
         if (options.work == WORK_HANDSHAKES)
             return;
         loop_turn(1000);
+        if (links_open_count > open)
+            heard_ns = now_ns();
+        open = links_open_count;
+        if (now_ns() - heard_ns > OPEN_NS)
+            die("a link does not open");
     }
 }
