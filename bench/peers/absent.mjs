@@ -8,6 +8,5 @@ const absent = (name, why) => ({
 export default [
     absent('wstunnel', 'cargo has no package wstunnel or wstunnel-cli'),
     absent('Node relay (2018)', 'npm has none of telebit-relay, stunneld, telebit, stunnel'),
-    absent('Go relay (2021)',
-        'the Go module proxy refuses git.rootprojects.org/root/telebit and its older addresses'),
+    absent('Go relay (2021)', 'the Go module proxy refuses telebit by each of its module names'),
 ];
